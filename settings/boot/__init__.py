@@ -1,0 +1,1 @@
+"""The hall: how a boot runs, where background work lives, how a process ends."""

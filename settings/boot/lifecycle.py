@@ -1,0 +1,157 @@
+"""Where background work starts, what a fork does to it, and how a process ends.
+
+Work starts when a server's loop is seen on a stack, or with the first real request of a server that is not
+known here. A process that was forked from a serving one never starts any.
+"""
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Literal
+
+from settings.boot.serving import serves_requests
+from settings.forks import run_in_child, watch_forks
+
+log = logging.getLogger(__name__)
+
+State = Literal["idle", "serving", "inherited", "closing", "closed"]
+POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 60.0
+KILL_MARGIN_SECONDS = 0.7
+"""Beyond the grace time, what the closers other than the running jobs may take before the process ends regardless."""
+
+
+class Lifecycle:
+    """Starts once where requests are served, closes once, whatever ends the process.
+
+    Args:
+        start: Starts every background thread; called at most once in a process.
+        close: Closes everything; must be idempotent and bounded.
+        decide: True starts in this process now, False never by itself, None where requests are served.
+        grace: Seconds that running jobs may go on at the end.
+        serving: Says whether this process serves; tests pass their own.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: Callable[[], None],
+        close: Callable[[], None],
+        decide: bool | None,
+        grace: float,
+        serving: Callable[[], bool] = serves_requests,
+    ) -> None:
+        self._start, self._close, self._decide, self._grace, self._serving = start, close, decide, grace, serving
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self.state: State = "idle"
+
+    def arm(self) -> None:
+        """Start now, or watch for the moment at which this process serves; register the exits."""
+        watch_forks(self)
+        atexit.register(self.close)
+        self._chain_uwsgi()
+        self._install_sigterm()
+        if self._decide:
+            self.start()
+        elif self._decide is None:
+            self._watch()
+
+    def start(self) -> None:
+        """Start the background work of this process, unless it runs or has ended."""
+        with self._lock:
+            if self.state not in ("idle", "inherited"):
+                return
+            self.state = "serving"
+        self._start()
+
+    def on_request(self, environ: dict[str, Any]) -> None:
+        """Start with the first real request, for servers whose loop is not known; a test client's is none."""
+        real = "SERVER_SOFTWARE" in environ or "uwsgi.version" in environ
+        if self.state == "idle" and self._decide is None and real:
+            self.start()
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the end of this process has begun."""
+        return self.state in ("closing", "closed")
+
+    def close(self) -> None:
+        """Close everything, once; later calls do nothing but wait for the first."""
+        self._ended.set()
+        if self.state != "closed":
+            self.state = "closing"
+        self._close()
+        self.state = "closed"
+        atexit.unregister(self.close)
+
+    def _watch(self) -> None:
+        self._ended = threading.Event()
+        threading.Thread(target=self._wait_for_server, args=(self._ended,), name="bootstrap-serving", daemon=True).start()
+
+    def _wait_for_server(self, ended: threading.Event) -> None:
+        for _ in range(int(PATIENCE_SECONDS / POLL_SECONDS)):
+            if self.state != "idle":
+                return
+            if self._serving():
+                return self.start()
+            if ended.wait(POLL_SECONDS):
+                return
+
+    def _install_sigterm(self) -> None:
+        """Take SIGTERM only where nobody else has: servers and applications keep their own handlers."""
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        owned = "uwsgi" in sys.modules or "pytest" in sys.modules
+        if in_main_thread and not owned and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
+        """End as the signal asks: from a thread of its own, since the main thread may hold any lock just now."""
+        if self.state == "closed":
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        elif not self.shutting_down:
+            threading.Thread(target=self._end, args=(number,), name="bootstrap-end", daemon=True).start()
+
+    def _end(self, number: int) -> None:
+        """Close, then raise the signal again: the main thread then dies of it, so that the exit status says so."""
+        kill = threading.Timer(self._grace + KILL_MARGIN_SECONDS, os.kill, (os.getpid(), signal.SIGKILL))
+        kill.daemon = True
+        kill.start()
+        self.close()
+        os.kill(os.getpid(), number)
+
+    def _chain_uwsgi(self) -> None:
+        """UWSGI forks in C, where Python's fork hooks do not run; its own hook is chained instead."""
+        if (uwsgi := sys.modules.get("uwsgi")) is None:
+            return
+        earlier = getattr(uwsgi, "post_fork_hook", None)
+
+        def mend() -> None:
+            run_in_child()
+            if earlier is not None:
+                earlier()
+
+        uwsgi.post_fork_hook = mend  # type: ignore[attr-defined] # a module that exists only inside uWSGI
+
+    def before_fork(self) -> None:
+        """Take the lock: a fork never lands in the middle of a start."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """A child of a process that does not serve may serve itself; a child of a serving one never starts work."""
+        self._lock = threading.Lock()
+        if self.state == "serving":
+            self.state = "inherited"
+        elif self.state == "idle" and self._decide is None:
+            self._watch()
+

@@ -1,0 +1,73 @@
+"""What every request passes on its way in: an id, the log's context, a stopwatch, and the word that requests come."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+REQUEST_ID = "twelvefactor.request_id"
+
+
+class _Endpoint:
+    """The endpoint of a request, known only once Flask has routed it; read late, when a line is written."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Environ) -> None:
+        self._environ = environ
+
+    def __str__(self) -> str:
+        return str(getattr(self._environ.get("werkzeug.request"), "endpoint", None) or "")
+
+
+class RequestInstrument:
+    """WSGI middleware: request id in and out, log context, duration and status to the monitor.
+
+    Args:
+        inner: The application behind it.
+        bound: Context manager that puts fields on every log line of the request.
+        request_id: Makes a request id from the X-Request-ID header, which may be missing or malformed.
+        observe: Told (endpoint, status, seconds) of each answered request.
+    """
+
+    def __init__(
+        self,
+        inner: Wsgi,
+        *,
+        bound: Callable[..., AbstractContextManager[Any]],
+        request_id: Callable[[str | None], str],
+        observe: Callable[[str, int, float], None],
+    ) -> None:
+        self._inner, self._bound, self._request_id, self._observe = inner, bound, request_id, observe
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        begin = time.perf_counter()
+        number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
+        status = 500
+        endpoint = _Endpoint(environ)
+
+        def respond(line: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            nonlocal status
+            status = int(line[:3])
+            return start_response(line, [*headers, ("X-Request-ID", number)], *exc_info)
+
+        method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+        with self._bound(request_id=number, method=method, path=path, endpoint=endpoint):
+            try:
+                return self._inner(environ, respond)
+            finally:
+                self._observe(str(endpoint), status, time.perf_counter() - begin)
+
+
+class FirstRequest:
+    """WSGI middleware that tells the lifecycle of each request; the outermost, so that probes count too."""
+
+    def __init__(self, inner: Wsgi, on_request: Callable[[Environ], None]) -> None:
+        self._inner, self._on_request = inner, on_request
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        self._on_request(environ)
+        return self._inner(environ, start_response)

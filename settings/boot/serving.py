@@ -1,0 +1,44 @@
+"""Whether this process serves requests: seen on the stacks of its threads, not guessed from names.
+
+A server's name in `argv` or `sys.modules` says the same in gunicorn's master, in its workers, and in a
+command that only imports the application. A serving loop on a stack says it where it is true.
+"""
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+LOOPS = frozenset({("werkzeug.serving", "serve_forever"), ("waitress.server", "run")})
+FORKED_HELPERS = ("multiprocessing.", "billiard.")
+
+
+def _callers(frame: FrameType | None) -> Iterator[tuple[str, str]]:
+    while frame is not None:
+        yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
+        frame = frame.f_back
+
+
+def _is_serving_loop(module: str, function: str) -> bool:
+    return (module, function) in LOOPS or (module.startswith("gunicorn.workers.") and function == "run")
+
+
+def _stack_serves(frame: FrameType) -> bool:
+    """Look from the newest call outwards; a child that multiprocessing forked inherits a stack below its own."""
+    for module, function in _callers(frame):
+        if module.startswith(FORKED_HELPERS):
+            return False
+        if _is_serving_loop(module, function):
+            return True
+    return False
+
+
+def serves_requests() -> bool:
+    """Say whether a known server's loop runs in this process now (werkzeug, gunicorn, waitress, uWSGI)."""
+    if (uwsgi := sys.modules.get("uwsgi")) is not None:
+        return bool(uwsgi.worker_id() > 0)
+    return any(_stack_serves(frame) for frame in sys._current_frames().values())  # noqa: SLF001 - the only view of all stacks
+
+
+def is_called_from(module: str, function: str) -> bool:
+    """Say whether `module.function` is among the callers of this function's caller."""
+    return (module, function) in _callers(sys._getframe(1))  # noqa: SLF001 - inspect.stack() reads source files

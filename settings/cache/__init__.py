@@ -1,0 +1,1 @@
+"""REDIS_ and CACHE_: a cache that outlives its Redis."""

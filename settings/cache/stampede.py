@@ -1,0 +1,136 @@
+"""One caller computes a missing value, the others with the same key wait for it: within a process, with a bound."""
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One key that is being computed."""
+
+    owner: int
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One call of a protected function.
+
+    Attributes:
+        wait_seconds: How long this call may wait in all for another one's result.
+        key: The key whose value the call wants; empty until it is known.
+        asked: Whether the value was found missing already; what is asked for afterwards, the function itself asks for.
+        leading: The key that this call computes for the others; empty when it computes for none.
+    """
+
+    wait_seconds: float
+    key: str = ""
+    asked: bool = False
+    leading: str = ""
+
+    def wants(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
+        """Say whether these arguments of `get` ask for the value that the call is about."""
+        return not self.asked and bool(self.key) and self.key == (args[0] if args else kwargs.get("key"))
+
+
+class Stampede:
+    """Knows which keys are being computed in this process, and which call wants which; thread-safe.
+
+    A value comes back through the cache only, never from one thread to another: each caller gets a copy, and what
+    the cache was told not to keep is computed by each.
+
+    Args:
+        clock: Monotonic clock, in seconds.
+
+    Attributes:
+        waited: Calls that waited for another one since the process began.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._flights: dict[str, _Flight] = {}
+        self._local = threading.local()
+        self.waited = 0
+
+    @contextmanager
+    def turn(self, wait_seconds: float) -> Iterator[Turn]:
+        """Make a call of a protected function the current one of its thread, and land what it leads at its end."""
+        outer, turn = self.current(), Turn(wait_seconds)
+        self._local.turn = turn
+        try:
+            yield turn
+        finally:
+            self._local.turn = outer
+            if turn.leading:
+                self._land(turn.leading)
+
+    def current(self) -> Turn | None:
+        """Return the protected call that this thread is in, if any."""
+        return getattr(self._local, "turn", None)
+
+    def noting(self, make_key: Callable[..., str]) -> Callable[..., str]:
+        """Return `make_key`, which from now on tells the current call which key it is about."""
+
+        @functools.wraps(make_key)
+        def noted(*args: object, **kwargs: object) -> str:
+            key = make_key(*args, **kwargs)
+            turn = self.current()
+            if turn is not None and not turn.asked:
+                turn.key = key
+            return key
+
+        return noted
+
+    def wait(self, turn: Turn, look: Callable[[], object]) -> object:
+        """Wait until the value of the turn's key is there, or this call has to compute it; return what is there.
+
+        Args:
+            turn: The current call; its value was found missing.
+            look: Reads the cache again.
+        """
+        key, turn.asked = turn.key, True
+        deadline = self._clock() + turn.wait_seconds
+        while (flight := self._lead_or_follow(turn, key)) is not None:
+            landed = flight.done.wait(max(0.0, deadline - self._clock()))
+            if (value := look()) is not None or not landed:
+                return value
+        # Between this call's first look and its turn to compute, another one may have finished.
+        return look()
+
+    def before_fork(self) -> None:
+        """Let no other thread be half-way through a change."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget what the parent's threads compute."""
+        self._lock = threading.Lock()
+        self._flights = {}
+        self.waited = 0
+
+    def _lead_or_follow(self, turn: Turn, key: str) -> _Flight | None:
+        """Return the flight to wait for; None when this call leads, or is nested in the one that does."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                self._flights[key] = _Flight(threading.get_ident())
+                turn.leading = key
+                return None
+            if flight.owner == threading.get_ident():
+                return None
+            self.waited += 1
+            return flight
+
+    def _land(self, key: str) -> None:
+        with self._lock:
+            flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.done.set()

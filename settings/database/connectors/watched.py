@@ -1,0 +1,117 @@
+"""psycopg2's connection and cursor, each of whose conversations with the server ends by a deadline."""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from typing import Any, TypeVar
+
+from psycopg2 import Error, OperationalError
+from psycopg2.extensions import connection, cursor
+
+from settings.database.deadline import Watchdog
+
+T = TypeVar("T")
+
+
+class DeadlineExceededError(OperationalError):  # type: ignore[misc] # psycopg2 has no annotations
+    """The server did not answer in time, so the client closed the connection."""
+
+
+class SocketLink:
+    """A second descriptor of a connection's socket.
+
+    libpq closes its own descriptor when it meets an error, and the number may be another file's a moment later: what is
+    shut here is always this socket.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = os.dup(descriptor)
+
+    def cut(self) -> None:
+        """Shut the socket in both directions; who waits on it reads its end."""
+        # The peer may have closed it already.
+        with suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as shared:
+            shared.shutdown(socket.SHUT_RDWR)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
+class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no annotations
+    """A connection under a watchdog.
+
+    Args:
+        dsn: libpq's connection string.
+        watchdog: Cuts what takes too long.
+    """
+
+    def __init__(self, dsn: str, watchdog: Watchdog, **options: Any) -> None:  # noqa: ANN401 - psycopg2's own options
+        super().__init__(dsn, **options)
+        self.cursor_factory = WatchedCursor
+        self.watchdog = watchdog
+        self.link = SocketLink(self.fileno())
+
+    def bounded(self, operation: Callable[..., T], *arguments: object) -> T:
+        """Return what `operation` returns, or fail when the server takes longer than the deadline.
+
+        Raises:
+            DeadlineExceededError: When it did; the connection is closed then.
+        """
+        seconds = self.watchdog.allowed()
+        if seconds == inf:
+            return operation(*arguments)
+        self.watchdog.arm(self.link, seconds)
+        try:
+            answer = operation(*arguments)
+        except Error as error:
+            if self.watchdog.disarm(self.link):
+                self.close()
+                words = f"no answer within {seconds:.3g} s: the client closed the connection (DATABASE_TIMEOUT)"
+                raise DeadlineExceededError(words) from error
+            raise
+        except BaseException:
+            self.watchdog.disarm(self.link)
+            raise
+        self.watchdog.disarm(self.link)
+        return answer
+
+    def commit(self) -> None:
+        """Commit, by the deadline."""
+        self.bounded(super().commit)
+
+    def rollback(self) -> None:
+        """Roll back, by the deadline."""
+        self.bounded(super().rollback)
+
+
+class WatchedCursor(cursor):  # type: ignore[misc] # psycopg2 has no annotations
+    """A cursor whose statements end by the deadline of its connection."""
+
+    connection: WatchedConnection
+
+    def execute(self, query: Any, vars: object = None) -> Any:  # noqa: A002, ANN401 - psycopg2's signature
+        """Execute one statement."""
+        return self.connection.bounded(super().execute, query, vars)
+
+    def executemany(self, query: Any, vars_list: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Execute one statement for each set of values."""
+        return self.connection.bounded(super().executemany, query, vars_list)
+
+    def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Copy to or from a file."""
+        return self.connection.bounded(super().copy_expert, sql, file, size)
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Fetch a row; one of a server-side cursor comes from the server only now."""
+        return super().fetchone() if self.name is None else self.connection.bounded(super().fetchone)
+
+    def fetchmany(self, size: int | None = None) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Fetch some rows; those of a server-side cursor come from the server only now."""
+        many = self.arraysize if size is None else size
+        return super().fetchmany(many) if self.name is None else self.connection.bounded(super().fetchmany, many)
+
+    def fetchall(self) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Fetch the rows left; those of a server-side cursor come from the server only now."""
+        return super().fetchall() if self.name is None else self.connection.bounded(super().fetchall)

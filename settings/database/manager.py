@@ -1,0 +1,162 @@
+"""The engine and the sessions of an application."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from settings.database.connection import ConnectionResult, SmartConnectionManager
+from settings.database.diagnosis import NOT_CONFIGURED, diagnose_database
+from settings.database.ping import ask, driver_connection
+from settings.database.sessions import Sessions, UnitOfWork
+from settings.probe import Fact, HealthStatus, Reading
+from settings.problems import BootstrapError
+
+__all__ = ["ConnectionResult", "DatabaseManager", "SmartConnectionManager"]
+log = logging.getLogger(__name__)
+
+
+class DatabaseManager:
+    """One engine, which follows a reconnect, and one session for each application context.
+
+    Args:
+        connections: Makes the engine; connected on first use when nobody did before.
+        scope: Identifies the running application context; a thread where there is none.
+
+    Attributes:
+        session: The session of the running application context; `with database.session() as session:` commits at the
+            end of the block, rolls back on an exception and returns the connection.
+    """
+
+    def __init__(self, connections: SmartConnectionManager, *, scope: Callable[[], Hashable] | None = None) -> None:
+        self._connections = connections
+        self._connecting = threading.RLock()
+        self._followers: list[Callable[[Engine], object]] = []
+        self._sessions = Sessions(lambda: self.engine, scope=scope)
+        self.session: scoped_session[UnitOfWork] = self._sessions.scoped
+
+    @property
+    def result(self) -> ConnectionResult:
+        """What the last connect came to."""
+        return self._connections.result
+
+    @property
+    def engine(self) -> Engine:
+        """The engine in use, also after a reconnect.
+
+        Raises:
+            BootstrapError: When the database cannot be used; it names variable, target, cause and fix.
+        """
+        engine = self.result.engine
+        if engine is not None:
+            return engine
+        with self._connecting:
+            result = self.result if self.result.engine is not None else self._connections.connect()
+        if result.engine is None:
+            raise BootstrapError("DATABASE_URL", result.target, result.diagnosis or NOT_CONFIGURED)
+        return result.engine
+
+    def new_session(self) -> Session:
+        """Return a session of the engine in use that belongs to nobody; the caller closes it."""
+        return self._sessions.new()
+
+    @contextmanager
+    def session_scope(self) -> Iterator[Session]:
+        """A session of its own for a piece of work: committed at the end, rolled back on an exception, returned."""
+        with self._sessions.new() as session:
+            yield session
+
+    def remove_session(self) -> None:
+        """Roll back and return the session of the running application context, if it has one."""
+        self._sessions.remove()
+
+    def ping(self, timeout: float | None = None) -> Reading:
+        """Ask the database once; never raises for a fault of it.
+
+        Args:
+            timeout: Most seconds that the answer may take, in all; None: as long as the time-outs of the settings let
+                it. A connection that has to be made anew counts in whole seconds, one at the least.
+        """
+        begin = time.perf_counter()
+        try:
+            with self._connections.watchdog.within(timeout):
+                ask(self.engine, timeout)
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is diagnosed, and shown when unknown
+            found = diagnose_database(error, target=self.result.target)
+            return Reading(HealthStatus.UNHEALTHY, self.result.target, found.code, found.cause, found.fix)
+        facts = {**self.pool_figures(), "latency_ms": round((time.perf_counter() - begin) * 1000, 3)}
+        return self._well(facts)
+
+    def pool_figures(self) -> Mapping[str, Fact]:
+        """Return the pool's size and use without connecting; empty before a connect, and for SQLite in memory."""
+        pool = None if self.result.engine is None else self.result.engine.pool
+        if not isinstance(pool, QueuePool):
+            return {}
+        return {
+            "pool_size": pool.size(),
+            "pool_in_use": pool.checkedout(),
+            "pool_idle": pool.checkedin(),
+            "pool_overflow": max(0, pool.overflow()),
+            "deadlines_exceeded": self._connections.watchdog.expired,
+        }
+
+    def max_connections(self) -> int | None:
+        """Return how many connections the server lets ordinary roles have; None where there is no such limit."""
+        engine = self.engine
+        if engine.dialect.name != "postgresql":
+            return None
+        with engine.connect() as connection:
+            # reserved_connections is PostgreSQL 16's and newer.
+            row = connection.exec_driver_sql(
+                "SELECT current_setting('max_connections')::int"
+                " - current_setting('superuser_reserved_connections')::int"
+                " - coalesce(current_setting('reserved_connections', true), '0')::int"
+            )
+            return int(row.scalar_one())
+
+    def reconnect(self) -> ConnectionResult:
+        """Try the configured database again, tell the followers of a new engine, and return what came of it.
+
+        A follower that fails leaves a log line and does not stop the others.
+        """
+        with self._connecting:
+            before, result = self.result.engine, self._connections.reconnect()
+        if result.engine is not None and result.engine is not before:
+            for follower in tuple(self._followers):
+                try:
+                    follower(result.engine)
+                except Exception:  # a follower's failure is its own
+                    log.exception("A follower of the database could not follow a reconnect.")
+        return result
+
+    def subscribe(self, follower: Callable[[Engine], object]) -> None:
+        """Call `follower` with the engine after each reconnect that made a new one."""
+        self._followers.append(follower)
+
+    def flask_config(self) -> dict[str, Any]:
+        """Return what Flask-SQLAlchemy reads: the URL in use, absolute, and options that make an engine like ours.
+
+        A memory database is one connection, and Flask-SQLAlchemy's engine is given that very one.
+        """
+        engine = self.engine
+        options = self._connections.engine_options()
+        if isinstance(engine.pool, StaticPool):
+            options["creator"] = lambda: driver_connection(engine)
+        return {"SQLALCHEMY_DATABASE_URI": self.result.connection_string, "SQLALCHEMY_ENGINE_OPTIONS": options}
+
+    def close(self) -> None:
+        """Return the session of this context and dispose of the engine's connections; may be called again."""
+        self.remove_session()
+        self._connections.disconnect()
+
+    def _well(self, facts: Mapping[str, Fact]) -> Reading:
+        result, why = self.result, self.result.diagnosis
+        if result.fallback_used and why is not None:
+            return Reading(HealthStatus.FALLBACK, result.target, why.code, why.cause, why.fix, facts)
+        return Reading(HealthStatus.HEALTHY, result.target, facts=facts)

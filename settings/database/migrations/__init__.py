@@ -1,0 +1,5 @@
+"""The schema: our tables and the application's, brought up to date under one lock."""
+
+from settings.database.migrations.manager import MigrationManager, MigrationResult, include_name
+
+__all__ = ["MigrationManager", "MigrationResult", "include_name"]

@@ -1,0 +1,76 @@
+"""DATABASE_: the database, its fallback, its pool and its migrations."""
+
+from typing import Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from settings.database.url import DatabaseType, DatabaseURLParser
+from settings.room import RoomSettings, wrong
+
+Seconds = float
+
+
+def _normalised(value: object, *allowed: DatabaseType) -> SecretStr | None:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    config = DatabaseURLParser().parse_url(text)
+    if config.type not in allowed:
+        names = " or ".join(f"{kind.value}://" for kind in allowed)
+        raise wrong("unknown-scheme", f"the scheme is not {names}", f"use a URL that begins with {names}")
+    if not config.is_valid:
+        code = "invalid-port" if "the port" in config.error_message else "invalid-url"
+        code = "missing-database" if "no database" in config.error_message else code
+        raise wrong(code, config.error_message, "write postgresql://user:password@host:5432/name or sqlite:///app.db")
+    return SecretStr(config.connection_string)
+
+
+class DatabaseSettings(RoomSettings):
+    """The database that the service uses."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABASE_")
+
+    url: SecretStr | None = Field(
+        SecretStr("sqlite:///app.db"),
+        description="PostgreSQL or SQLite; a relative SQLite path counts from the working directory",
+        examples=["postgresql://app:password@db.example.com:5432/app"],
+    )
+    fallback_url: SecretStr | None = Field(
+        None, description="SQLite URL used when DATABASE_URL cannot be; none: the boot stops with a diagnosis"
+    )
+    pool_size: int = Field(5, ge=1, le=1000, description="connections kept")
+    max_overflow: int = Field(10, ge=0, le=1000, description="connections above the pool's size")
+    pool_timeout: Seconds = Field(10, ge=0, le=3600, description="seconds to wait for a pooled connection")
+    pool_recycle: Seconds = Field(1800, ge=1, le=604800, description="age in seconds at which a connection is replaced")
+    connect_timeout: Seconds = Field(5, gt=0, le=3600, description="seconds for one attempt to connect")
+    wait: Seconds = Field(
+        3, ge=0, le=3600, description="seconds the boot goes on trying a fault that can pass by itself"
+    )
+    statement_timeout: Seconds = Field(
+        0, ge=0, le=86400, description="PostgreSQL's statement_timeout in seconds; 0: none"
+    )
+    timeout: Seconds = Field(
+        0, ge=0, le=86400, description="the client's own deadline for a statement in seconds; 0: none"
+    )
+    echo: bool = Field(False, description="log SQL")
+    migrate: bool = Field(True, description="run migrations in bootstrap()")
+    migrate_wait: Seconds = Field(60, ge=0, le=86400, description="seconds to wait for another process that migrates")
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _url(cls, value: object) -> SecretStr | None:
+        return _normalised(value, DatabaseType.POSTGRESQL, DatabaseType.SQLITE)
+
+    @field_validator("fallback_url", mode="before")
+    @classmethod
+    def _fallback_url(cls, value: object) -> SecretStr | None:
+        return _normalised(value, DatabaseType.SQLITE)
+
+    @classmethod
+    def defaults_in(cls, environment: str) -> dict[str, Any]:
+        """Development and testing have a fallback; staging and production wait longer and need a URL."""
+        if environment in ("staging", "production"):
+            return {"wait": 30.0, "url": None}
+        url = "sqlite:///:memory:" if environment == "testing" else "sqlite:///app.db"
+        return {"url": url, "fallback_url": "sqlite:///fallback.db"}

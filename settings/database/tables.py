@@ -1,0 +1,100 @@
+"""Our tables, defined once for both dialects."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON, BigInteger, CheckConstraint, Column, DateTime, Dialect, Float, Index, Integer, MetaData, String, Table, Text,
+    TypeDecorator, text,
+)  # fmt: skip
+from sqlalchemy.dialects.postgresql import JSONB
+
+VERSION_TABLE = "twelvefactor_version"
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, with its time zone on both dialects: SQLite stores none and gets UTC's digits."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware moment into UTC; a naive one is refused, since it could mean any."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without time zone; use datetime.now(UTC)")
+        moment = value.astimezone(UTC) if value else value
+        return moment.replace(tzinfo=None) if moment and dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    """Return this moment in UTC."""
+    return datetime.now(UTC)
+
+
+def _time(name: str, *, optional: bool = False) -> Column[Any]:
+    return Column(name, UtcDateTime, nullable=optional, default=None if optional else now)
+
+
+performance_alerts = Table(
+    "performance_alerts",
+    metadata,
+    # upserts burn a sequence value each; SQLite counts by itself only in an INTEGER primary key
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("alert_type", String(50), nullable=False),
+    Column("severity", String(20), nullable=False),
+    Column("title", String(255), nullable=False),
+    Column("description", Text),
+    Column("endpoint", String(255), nullable=False, server_default=""),
+    Column("service_name", String(100), nullable=False, server_default=""),
+    Column("metric_value", Float),
+    Column("threshold_value", Float),
+    Column("status", String(20), nullable=False, server_default="active"),
+    Column("acknowledged_by", String(255)),
+    _time("acknowledged_at", optional=True),
+    _time("resolved_at", optional=True),
+    _time("first_occurrence"),
+    _time("last_occurrence"),
+    Column("occurrence_count", Integer, nullable=False, server_default="1"),
+    Column("alert_metadata", JSON().with_variant(JSONB, "postgresql")),
+    _time("created_at"),
+    Column("updated_at", UtcDateTime, nullable=False, default=now, onupdate=now),
+    CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="ck_performance_alerts_severity"),
+    CheckConstraint("status IN ('active', 'acknowledged', 'resolved')", name="ck_performance_alerts_status"),
+    CheckConstraint("occurrence_count >= 1", name="ck_performance_alerts_occurrence_count"),
+)
+_a = performance_alerts.c
+Index("ix_performance_alerts_type_status", _a.alert_type, _a.status)
+Index("ix_performance_alerts_severity_first", _a.severity, _a.first_occurrence)
+Index("ix_performance_alerts_endpoint_status", _a.endpoint, _a.status)
+Index("ix_performance_alerts_service_status", _a.service_name, _a.status)
+Index("ix_performance_alerts_status_last", _a.status, _a.last_occurrence.desc())
+OPEN = text("status <> 'resolved'")
+"""Literal, since the predicate of a partial index must match to the letter."""
+Index(
+    "uq_performance_alerts_open", _a.alert_type, _a.service_name, _a.endpoint,
+    unique=True, postgresql_where=OPEN, sqlite_where=OPEN,
+)  # fmt: skip
+
+worker_runs = Table(
+    "worker_runs",
+    metadata,
+    Column("app_name", String(63), primary_key=True),
+    Column("job", String(200), primary_key=True),
+    Column("due_at", Float, nullable=False, server_default="0", comment="seconds since 1970 by the database's clock"),
+    Column("lease_until", Float, nullable=False, server_default="0", comment="seconds since 1970"),
+    Column("owner", String(200)),
+    Column("runs", BigInteger, nullable=False, server_default="0"),
+    Column("failures", BigInteger, nullable=False, server_default="0"),
+    Column("started_at", Float, comment="seconds since 1970"),
+    Column("finished_at", Float, comment="seconds since 1970"),
+    Column("duration_seconds", Float),
+    Column("outcome", String(20)),
+    Column("error", Text),
+)

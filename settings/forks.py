@@ -1,0 +1,60 @@
+"""One place for what a fork does to threads, locks and connections.
+
+Python's fork hooks cannot be taken back, so there is one set of them over weak references. Before a fork
+every watched thing takes its locks in the order of registration; the parent releases them, the child
+makes its own anew. uWSGI forks in C and runs no Python hook: there the server's `post_fork_hook` calls
+`run_in_child`, without the first step, so `after_fork_in_child` must always replace locks, not release them.
+"""
+
+import os
+import weakref
+from itertools import count
+from typing import Protocol
+
+
+class ForkAware(Protocol):
+    """Something that holds locks, threads or connections which a fork must not share."""
+
+    def before_fork(self) -> None:
+        """Take the locks, so that no other thread is half-way through a change."""
+
+    def after_fork_in_parent(self) -> None:
+        """Release what `before_fork` took."""
+
+    def after_fork_in_child(self) -> None:
+        """Make locks anew, forget threads, drop inherited connections without closing them, count from zero."""
+
+
+_watched: weakref.WeakValueDictionary[int, ForkAware] = weakref.WeakValueDictionary()
+_numbers = count()
+_held: list[ForkAware] = []
+
+
+def watch_forks(thing: ForkAware) -> None:
+    """Call the three hooks of `thing` around each later fork, for as long as something else keeps it alive."""
+    _watched[next(_numbers)] = thing
+
+
+def _in_order() -> list[ForkAware]:
+    return [thing for _, thing in sorted(_watched.items())]
+
+
+def _before() -> None:
+    for thing in _in_order():
+        thing.before_fork()
+        _held.append(thing)
+
+
+def _in_parent() -> None:
+    while _held:
+        _held.pop().after_fork_in_parent()
+
+
+def run_in_child() -> None:
+    """Mend every watched thing in a child; called by Python's own hook, and by uWSGI's."""
+    _held.clear()
+    for thing in _in_order():
+        thing.after_fork_in_child()
+
+
+os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=run_in_child)

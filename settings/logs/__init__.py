@@ -1,0 +1,1 @@
+"""LOG_: each error once in full, the rest counted."""

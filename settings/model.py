@@ -1,0 +1,105 @@
+"""All settings of a process: APP_ and one model per room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from settings.cache.model import CacheSettings, RedisSettings
+from settings.database.model import DatabaseSettings
+from settings.logs.model import LogsSettings
+from settings.problems import Problem
+from settings.room import RoomSettings
+from settings.status.model import StatusSettings
+from settings.websocket.model import WebSocketSettings
+from settings.workers.model import WorkersSettings
+
+Environment = Literal["development", "testing", "staging", "production"]
+
+
+class AppSettings(RoomSettings):
+    """The application itself."""
+
+    model_config = SettingsConfigDict(env_prefix="APP_")
+
+    env: Environment = Field("development", description="picks the .env.<APP_ENV> overlay and the defaults below")
+    name: str = Field("app", min_length=1, max_length=63, description="names the application in logs, keys and claims")
+    secret_key: SecretStr | None = Field(None, description='goes to app.config["SECRET_KEY"]')
+    proxy_hops: int = Field(0, ge=0, le=20, description="trusted reverse proxies in front")
+    settings: str = Field("", description="the application's own settings models", examples=["billing.settings:BillingSettings"])
+    strict: bool = Field(False, description="true: any invalid value stops the boot")
+
+    @classmethod
+    def defaults_in(cls, environment: str) -> dict[str, Any]:
+        """Staging and production forgive nothing."""
+        return {"env": environment, "strict": environment in ("staging", "production")}
+
+
+ROOMS: Mapping[str, type[RoomSettings]] = MappingProxyType(
+    {
+        "app": AppSettings,
+        "database": DatabaseSettings,
+        "redis": RedisSettings,
+        "cache": CacheSettings,
+        "websocket": WebSocketSettings,
+        "workers": WorkersSettings,
+        "logs": LogsSettings,
+        "status": StatusSettings,
+    }
+)
+"""Attribute of `Settings` and model, in the order of every report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Validated settings, one attribute a room, and what there is to say about them.
+
+    Attributes:
+        problems: Warnings, notices and tolerated errors, in the order of the report.
+        origins: Variable and where its value came from; a variable that is not set is missing.
+        own: The application's own models by attribute name; also readable as attributes.
+    """
+
+    app: AppSettings
+    database: DatabaseSettings
+    redis: RedisSettings
+    cache: CacheSettings
+    websocket: WebSocketSettings
+    workers: WorkersSettings
+    logs: LogsSettings
+    status: StatusSettings
+    problems: tuple[Problem, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    own: Mapping[str, RoomSettings] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __getattr__(self, name: str) -> RoomSettings:
+        if name.startswith("_") or name not in self.own:
+            raise AttributeError(f"no settings named {name!r}; the application's own are {sorted(self.own)}")
+        return self.own[name]
+
+    def origin(self, variable: str) -> str:
+        """Return where a variable's value came from: `environment`, `.env:3`, `NAME_FILE=/path` or `default`."""
+        return self.origins.get(variable, "default")
+
+    @property
+    def rooms(self) -> Mapping[str, RoomSettings]:
+        """Every model by its attribute, ours first."""
+        return {**{name: getattr(self, name) for name in ROOMS}, **self.own}
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every text that must not be shown: secret values, and the passwords of URLs."""
+        values = [getattr(model, name) for model in self.rooms.values() for name in type(model).model_fields]
+        texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return frozenset(secret for text in texts for secret in _secret_parts(text))
+
+
+def _secret_parts(text: str) -> list[str]:
+    if "://" not in text:
+        return [text]
+    password = urlsplit(text).password
+    return [] if password is None else [password, unquote(password)]

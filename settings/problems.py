@@ -1,0 +1,114 @@
+"""Problems, diagnoses and errors: what went wrong, why, and what to do, with every secret masked."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+Severity = Literal["error", "warning", "notice"]
+
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>[^\s'\"]*)@(?=[^@\s'\"]*)")
+_SECRET_QUERY = re.compile(
+    r"(?P<name>[?&;](?:[\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|apikey|access_?key|signature|sslkey))=)"
+    r"(?P<value>[^&;\s'\"#]*)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, or looks wrong, with one environment variable.
+
+    Attributes:
+        variable: The variable's own name, such as `DATABASE_URL`.
+        severity: `error` stops a strict boot, `warning` counts with `--strict`, `notice` never counts.
+        code: Stable kebab-case word, such as `invalid-port`.
+        message: What is wrong with this value, masked, without the variable's name in front.
+        fix: Something to paste or to do.
+        source: Where the value came from: `environment`, `.env:12`, `DATABASE_URL_FILE=/run/secrets/db`, `default`.
+    """
+
+    variable: str
+    severity: Severity
+    code: str
+    message: str
+    fix: str
+    source: str = "environment"
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.message} [{self.code}, from {self.source}]\n    fix: {self.fix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why something failed and what to do.
+
+    Attributes:
+        code: Stable kebab-case word, unique in the project.
+        cause: What happened, masked; a sentence without its full stop.
+        fix: What a person should do; a sentence without its full stop.
+        transient: Whether the fault can pass by itself, so that a retry is worth something.
+    """
+
+    code: str
+    cause: str
+    fix: str
+    transient: bool = False
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; carries every problem that was found, not only the first.
+
+    Attributes:
+        problems: All problems of the run, warnings and notices too, in the order of the report.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        errors = [str(problem) for problem in self.problems if problem.severity == "error"]
+        return "\n".join([f"{len(errors)} invalid setting{'s' * (len(errors) != 1)}", *errors])
+
+    def __repr__(self) -> str:
+        return f"SettingsError({', '.join(f'{p.variable}: {p.code}' for p in self.problems)})"
+
+
+class BootstrapError(RuntimeError):
+    """A step of the boot failed.
+
+    Attributes:
+        variable: The environment variable that names what failed, such as `DATABASE_URL`.
+        target: What it points to, masked.
+        diagnosis: Cause and fix.
+    """
+
+    def __init__(self, variable: str, target: str, diagnosis: Diagnosis) -> None:
+        super().__init__(variable, target, diagnosis)
+        self.variable, self.target, self.diagnosis = variable, target, diagnosis
+
+    def __str__(self) -> str:
+        target = f" ({self.target})" if self.target else ""
+        return f"{self.variable}{target}: {self.diagnosis.cause} [{self.diagnosis.code}]\n    fix: {self.diagnosis.fix}"
+
+
+def mask_urls(text: str) -> str:
+    """Return `text` with the password of every URL in it, and every secret query parameter, masked."""
+    masked = _USERINFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
+    return _SECRET_QUERY.sub(rf"\g<name>{MASK}", masked)
+
+
+def spellings(secret: str) -> set[str]:
+    """Return the ways in which `secret` may be written: as it is, percent-encoded, and as Python shows it."""
+    return {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
+
+
+def mask_secrets(text: str, secrets: Collection[str]) -> str:
+    """Return `text` with every one of `secrets`, in each of its spellings, and every URL's password masked."""
+    every = {spelling for secret in secrets if secret for spelling in spellings(secret)}
+    for spelling in sorted(every, key=len, reverse=True):
+        text = text.replace(spelling, MASK)
+    return mask_urls(text)

@@ -1,0 +1,1 @@
+"""STATUS_: health for machines, a page for people."""

@@ -1,0 +1,30 @@
+"""STATUS_: who may see the status page, and where it is."""
+
+from typing import Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from settings.room import RoomSettings, wrong
+
+
+class StatusSettings(RoomSettings):
+    """The routes for machines and people."""
+
+    model_config = SettingsConfigDict(env_prefix="STATUS_")
+
+    prefix: str = Field("", description="in front of /livez, /readyz, /healthz, /metrics and /status", examples=["/ops"])
+    page: bool = Field(False, description="serve /status, /metrics and details without a token, to this machine only")
+    token: SecretStr | None = Field(None, description="with it, Authorization: Bearer opens them from anywhere")
+
+    @field_validator("prefix")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if value and (not value.startswith("/") or value.endswith("/")):
+            raise wrong("invalid-path", "it does not begin with a slash, or ends with one", "write it like /ops")
+        return value
+
+    @classmethod
+    def defaults_in(cls, environment: str) -> dict[str, Any]:
+        """The page is open in development."""
+        return {"page": environment == "development"}

@@ -1,0 +1,1 @@
+"""WS_: an outbound WebSocket that gives up politely."""

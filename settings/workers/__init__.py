@@ -1,0 +1,1 @@
+"""WORKERS_: background work with context, once per fleet."""

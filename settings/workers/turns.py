@@ -1,0 +1,168 @@
+"""What a job does when its turn comes, and when the next one is."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from settings.backoff import ceiling_seconds
+from settings.workers.board import Board
+from settings.workers.claiming import ClaimLike, ClaimsLike, ClaimsWatch
+from settings.workers.jobs import JobDefinition
+from settings.workers.runs import Runner, RunResult, Watch
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 60.0
+"""Jobs of the fleet are looked at at least this often: a dead owner's run is taken over, a replaced database found."""
+FIRST_RETRY_SECONDS = 0.5
+MAX_RETRY_SECONDS = 15.0
+MAX_REST_SECONDS = 3600.0
+
+
+class Turns:
+    """Gives one job its turn: claims the run where that is needed, runs it, and says how long to pause.
+
+    Args:
+        board: Where definitions and statuses are.
+        runner: Runs the function in its context.
+        claims: Decides which process runs a job with `once=True`.
+        watch: Told of every answer and failure of the claims.
+        owner: This process's name.
+        stopping: Set when no further run should begin.
+        clock: Monotonic clock, in seconds.
+        chance: Factors in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        runner: Runner,
+        claims: ClaimsLike,
+        watch: ClaimsWatch,
+        *,
+        owner: str = "",
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._board, self._runner, self._claims, self._watch = board, runner, claims, watch
+        self._owner, self._stopping, self._clock, self._chance = owner, stopping, clock, chance
+        self._due: dict[str, float] = {}
+        self._claim_failures: dict[str, int] = {}
+
+    def first_pause(self, definition: JobDefinition) -> float:
+        """Return the seconds until a job's first turn, and set its grid."""
+        if definition.once:
+            # The database knows whether it is due; processes that start together need not ask together.
+            return self._chance() * min(definition.jitter, 0.5)
+        pause = self._cron_pause(definition) if definition.cron is not None else definition.first
+        self._due[definition.name] = self._clock() + pause
+        return pause
+
+    def take(self, name: str) -> float | None:
+        """Give `name` its turn and return the seconds until the next; None when the process is closing."""
+        definition = self._board.definition(name)
+        self._board.change(name, next_run=None)
+        pause = self._take_claimed(definition) if definition.once else self._take_here(definition)
+        if self._stopping():
+            return None
+        pause += self._chance() * definition.jitter if pause > 0 else 0.0
+        self._board.change(name, next_run=datetime.now(UTC) + timedelta(seconds=pause))
+        return pause
+
+    def _take_here(self, definition: JobDefinition) -> float:
+        left = self._due[definition.name] - self._clock()
+        if left > 0 or self._stopping():
+            return left
+        self._run(definition, None)
+        return self._next_here(definition)
+
+    def _next_here(self, definition: JobDefinition) -> float:
+        """Move on to the next point of the job's own grid that has not passed; what was missed is not made up for."""
+        now, rest = self._clock(), self._rest_seconds(definition)
+        if definition.cron is not None:
+            pause = max(self._cron_pause(definition), rest)
+        else:
+            assert definition.every is not None
+            late = max(0.0, now - self._due[definition.name])
+            pause = max(definition.every - late % definition.every, rest)
+        self._due[definition.name] = now + pause
+        return pause
+
+    def _take_claimed(self, definition: JobDefinition) -> float:
+        try:
+            claim = self._claims.claim(definition.name, every=definition.interval_seconds())
+            self._watch.answered()
+            if claim is not None:
+                self._run_claimed(definition, claim)
+            pause = self._claims.next_in(definition.name)
+        except Exception as error:  # noqa: BLE001 - whatever keeps the claims away, the job waits and the log says so
+            return self._away(definition, error)
+        self._claim_failures[definition.name] = 0
+        self._board.change(definition.name, detail="")
+        return min(max(pause, self._rest_seconds(definition)), LONGEST_PAUSE_SECONDS)
+
+    def _run_claimed(self, definition: JobDefinition, claim: ClaimLike) -> None:
+        self._board.change(definition.name, owner=self._owner)
+        result = self._run(definition, claim)
+        claim.finish(result.outcome, result.duration_seconds, result.error)
+
+    def _away(self, definition: JobDefinition, error: Exception) -> float:
+        """Say once for all jobs that they wait, and come back with growing pauses."""
+        diagnosis = self._watch.lost(error)
+        failures = self._claim_failures.get(definition.name, 0)
+        self._claim_failures[definition.name] = failures + 1
+        self._board.change(definition.name, state="idle", detail=f"waits: {diagnosis.cause}")
+        cap = min(MAX_RETRY_SECONDS, max(definition.interval_seconds(), FIRST_RETRY_SECONDS))
+        return ceiling_seconds(FIRST_RETRY_SECONDS, cap, failures) * (0.5 + self._chance() / 2)
+
+    def _run(self, definition: JobDefinition, claim: ClaimLike | None) -> RunResult:
+        name = definition.name
+        self._board.change(
+            name, state="running", last_started=datetime.now(UTC), runs=self._board.status(name).runs + 1
+        )
+        watch = Watch(
+            name,
+            claim=claim,
+            timeout=definition.timeout,
+            on_overrun=lambda: self._board.change(name, state="overrunning"),
+        )
+        with watch:
+            result = self._runner.run(name, definition.function)
+        return self._note(definition, _late(result, definition.timeout) if watch.overran else result)
+
+    def _note(self, definition: JobDefinition, result: RunResult) -> RunResult:
+        status, failed = self._board.status(definition.name), result.outcome == "failed"
+        self._board.change(
+            definition.name,
+            state="idle",
+            failures=status.failures + failed,
+            failures_in_a_row=status.failures_in_a_row + 1 if failed else 0,
+            last_duration_seconds=result.duration_seconds,
+            last_outcome=result.outcome,
+            last_error=result.error,
+        )
+        logger.debug("Worker %s: %s in %.3f s", definition.name, result.outcome, result.duration_seconds)
+        return result
+
+    def _rest_seconds(self, definition: JobDefinition) -> float:
+        """Return how long a job that fails again and again should rest at least; 0 after one failure or none."""
+        failures = self._board.status(definition.name).failures_in_a_row
+        if failures < 2:
+            return 0.0
+        interval = definition.interval_seconds()
+        return ceiling_seconds(interval, max(interval, MAX_REST_SECONDS), failures - 1)
+
+    def _cron_pause(self, definition: JobDefinition) -> float:
+        assert definition.cron is not None
+        now = datetime.now(UTC)
+        return (definition.cron.next_after(now) - now).total_seconds()
+
+
+def _late(result: RunResult, limit: float | None) -> RunResult:
+    """Return the result of a run that went beyond its time limit; a failure stays a failure."""
+    if result.outcome == "failed" or limit is None:
+        return result
+    return RunResult("timeout", result.duration_seconds, f"took longer than its time limit of {limit:g} s")

@@ -1,0 +1,80 @@
+"""Fixtures for all tests: real servers (one of each per test process), fresh databases, a clean environment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proxy import TcpProxy
+from tests.servers import PostgresServer, RedisServer
+
+PREFIXES = ("APP_", "DATABASE_", "REDIS_", "CACHE_", "WS_", "WORKERS_", "LOG_", "STATUS_", "FLASK_")
+PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTWARE", "GUNICORN_CMD_ARGS", "NO_COLOR")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take what a hostile environment says out of the way of every test."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) or name in PLATFORMS:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the working directory of the test."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The test process's PostgreSQL; a test that harms it takes `own_postgres` instead."""
+    server = PostgresServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The URL of an empty database."""
+    return postgres.new_database()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of the test's own, to be killed, frozen or configured (about 0.6 s)."""
+    server = PostgresServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def _shared_redis() -> Iterator[RedisServer]:
+    server = RedisServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def redis_server(_shared_redis: RedisServer) -> RedisServer:
+    """The test process's Redis, emptied; a test that harms it takes `own_redis` instead."""
+    _shared_redis.client().flushall()
+    return _shared_redis
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own, to be killed, frozen or configured."""
+    server = RedisServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def proxy() -> Iterator[TcpProxy]:
+    """A TCP proxy; the test sets its `target` and `mode`."""
+    with TcpProxy() as proxy:
+        yield proxy
