@@ -1,7 +1,8 @@
 """Closers: what was started is stopped in reverse, each whatever happened to the one before, once."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,15 @@ class Closers:
     def add(self, name: str, closer: Callable[[], object]) -> None:
         """Run `closer` before everything that was added earlier."""
         self._stack.append((name, closer))
+
+    @contextmanager
+    def unwound(self) -> Iterator[None]:
+        """Close everything when the with block fails, and pass the failure on."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Run every closer; one that fails is logged with its traceback and stops none of the others."""

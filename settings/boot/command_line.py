@@ -32,3 +32,13 @@ def _in_flask_cli() -> bool:
     program = Path(sys.argv[0])
     named = program.name.startswith("flask") or program.parent.name == "flask"
     return named and click.get_current_context(silent=True) is not None
+
+
+def address_to_open() -> str | None:
+    """Return the address that `flask run` is going to serve on, or None under any other server."""
+    context = click.get_current_context(silent=True)
+    if context is None or flask_command() != "run" or not context.params.get("port"):
+        return None
+    scheme = "https" if context.params.get("cert") else "http"
+    host = context.params.get("host") or "127.0.0.1"
+    return f"{scheme}://{host}:{context.params['port']}/"

@@ -92,7 +92,9 @@ class Lifecycle:
 
     def _watch(self) -> None:
         self._ended = threading.Event()
-        threading.Thread(target=self._wait_for_server, args=(self._ended,), name="bootstrap-serving", daemon=True).start()
+        threading.Thread(
+            target=self._wait_for_server, args=(self._ended,), name="bootstrap-serving", daemon=True
+        ).start()
 
     def _wait_for_server(self, ended: threading.Event) -> None:
         for _ in range(int(PATIENCE_SECONDS / POLL_SECONDS)):
@@ -154,4 +156,3 @@ class Lifecycle:
             self.state = "inherited"
         elif self.state == "idle" and self._decide is None:
             self._watch()
-

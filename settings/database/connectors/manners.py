@@ -22,6 +22,14 @@ class Manners(CreateEnginePlugin):
         super().__init__(url, kwargs)
         self._adorn: Adorn = kwargs.pop(NAME)
 
+    def update_url(self, url: URL) -> URL:
+        """Leave the URL as it is."""
+        return url
+
+    def update_url(self, url: URL) -> URL:
+        """Return the URL as it is: the function came as an option, not in the URL."""
+        return url
+
     def engine_created(self, engine: Engine) -> None:
         """Let the connector add its listeners."""
         self._adorn(engine)

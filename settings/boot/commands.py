@@ -1,0 +1,72 @@
+"""`flask bootstrap migrate | status`: the installation, spoken for on the command line."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+from flask.cli import AppGroup
+
+from settings.problems import BootstrapError
+
+if TYPE_CHECKING:
+    from settings.boot.services import Services
+
+WELL, NOT_WELL, UNUSABLE = 0, 1, 3
+
+
+def bootstrap_commands(services: "Services") -> click.Group:
+    """Return the group of commands; each ends the process with 0 (well), 1 (pending, degraded) or 3 (no database)."""
+    group = AppGroup("bootstrap", help="Migrate the database and show how the service is.")
+
+    @group.command("migrate")
+    @click.option("--check", is_flag=True, help="Only say what is pending; exit 1 when something is.")
+    @click.option("--sql", is_flag=True, help="Print the statements instead of running them.")
+    def migrate(*, check: bool, sql: bool) -> None:
+        """Bring the database up to date and say what was done."""
+        if check and sql:
+            raise click.UsageError("--check and --sql exclude each other")
+        sys.exit(_with_database(services, lambda: _migrate(services, check=check, sql=sql)))
+
+    @group.command("status")
+    @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json")
+    def status(form: str) -> None:
+        """Show services, workers, alerts and errors of all processes."""
+        sys.exit(_with_database(services, lambda: _status(services, form)))
+
+    return group
+
+
+def _with_database(services: "Services", work: Callable[[], int]) -> int:
+    try:
+        services.engine  # noqa: B018 - connects, or raises what is wrong
+        return work()
+    except BootstrapError as error:
+        click.echo(str(error), err=True)
+        return UNUSABLE
+
+
+def _migrate(services: "Services", *, check: bool, sql: bool) -> int:
+    manager = services.migrations
+    if sql:
+        click.echo(manager.sql())
+        return WELL
+    if check:
+        pending = manager.pending()
+        click.echo(f"pending: {', '.join(pending)}" if pending else "nothing is pending")
+        return NOT_WELL if pending else WELL
+    result = manager.ensure_tables_exist()
+    click.echo(str(result))
+    if result.diagnosis is not None:
+        click.echo(f"    fix: {result.diagnosis.fix}")
+    return WELL if result.status == "ok" else NOT_WELL
+
+
+def _status(services: "Services", form: str) -> int:
+    from settings.boot.sources import status_sources
+    from settings.status.terminal import exit_status, status_json, status_text
+
+    sources = status_sources(services)
+    services.health.check()
+    click.echo(status_json(sources) if form == "json" else status_text(sources))
+    return exit_status(sources)

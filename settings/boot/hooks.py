@@ -1,0 +1,97 @@
+"""What a boot writes on the application: routes, commands, middleware, extensions; and the last line of its report."""
+
+import logging
+import sys
+import threading
+from collections.abc import Hashable
+
+from flask import Flask, redirect
+from flask.globals import _cv_app  # the context variable itself: the public proxy raises where there is none
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from settings.boot.command_line import LEFT_ALONE, address_to_open
+from settings.boot.commands import bootstrap_commands
+from settings.boot.lifecycle import Lifecycle
+from settings.boot.requests import FirstRequest, RequestInstrument
+from settings.boot.services import Boot
+
+log = logging.getLogger(__name__)
+OWN_APP = "TWELVEFACTOR_OWN_APP"
+
+
+def own_app() -> Flask:
+    """Return the application of a service that has none of its own."""
+    app = Flask("app", static_folder=None)
+    app.config[OWN_APP] = True
+    return app
+
+
+def session_scope() -> Hashable:
+    """Identify the application context that runs, or the thread where there is none."""
+    context = _cv_app.get(None)
+    return threading.get_ident() if context is None else id(context)
+
+
+def publish(boot: Boot) -> None:
+    """Add the status routes, in front of the application's own hooks."""
+    from settings.boot.sources import status_sources
+    from settings.status.routes import install_status
+
+    install_status(boot.app, boot.settings.status, status_sources(boot.services))
+
+
+def instrument_requests(boot: Boot) -> None:
+    """Wrap the application: request id, log context and stopwatch; the lifecycle; the proxies in front."""
+    from settings.logs.context import request_id_from
+
+    services, app = boot.services, boot.app
+    lifecycle = services.lifecycle
+    wrapped = RequestInstrument(
+        app.wsgi_app,
+        bound=services.logs.bound,
+        request_id=request_id_from,
+        observe=services.performance.observe,
+    )
+    app.wsgi_app = FirstRequest(wrapped, lifecycle.on_request)  # type: ignore[method-assign] # Flask's own way to add middleware
+    if hops := boot.settings.app.proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_port=hops, x_prefix=hops)  # type: ignore[method-assign] # as above
+
+
+def lead_home(boot: Boot) -> None:
+    """Let `/` of an application that a boot made itself lead to the status page."""
+    if not boot.app.config.get(OWN_APP):
+        return
+    target = f"{boot.settings.status.prefix}/status"
+
+    def home() -> Response:
+        return redirect(target)
+
+    boot.app.add_url_rule("/", "home", home)
+
+
+def announce(boot: Boot) -> None:
+    """Finish: register what the application can be asked for, arm the lifecycle, show the report."""
+    services, app = boot.services, boot.app
+    app.extensions["bootstrap"] = services
+    app.cli.add_command(bootstrap_commands(services))
+    services.lifecycle.arm()
+    steps = ", ".join(f"{row.name} {row.status}" for row in boot.report.rows)
+    log.info("booted %s in %.0f ms: %s", boot.settings.app.name, boot.report.milliseconds, steps)
+    if boot.settings.logs.format == "text" and boot.command not in LEFT_ALONE:
+        address = address_to_open()
+        words = [str(boot.report), *([f"  open {address}"] if address else [])]
+        print("\n".join(words), file=sys.stdout, flush=True)  # noqa: T201 - the report is for the terminal
+
+
+def prepare_lifecycle(boot: Boot) -> Lifecycle:
+    """Return what starts and ends the background work of each process."""
+    services = boot.services
+
+    def start() -> None:
+        services.logs.start()
+        services.websocket.start()
+        services.workers.start()
+
+    decide = False if boot.command in LEFT_ALONE and boot.start is None else boot.start
+    return Lifecycle(start=start, close=boot.closers.close, decide=decide, grace=boot.settings.workers.grace)
