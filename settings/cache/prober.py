@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class Prober:
-    """Runs one daemon thread, when it is told to, until Redis is in use again; the caller holds a lock around each call.
+    """Runs one daemon thread, when told to, until Redis is in use again; the caller holds a lock around each call.
 
     Args:
         due_in: Seconds until the next probe.

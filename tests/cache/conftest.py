@@ -1,0 +1,36 @@
+"""What the cache tests share: caches that are attached to an application, and closed afterwards."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+from flask import Flask
+
+from settings.cache.backend import ResilientCache, build_cache
+from settings.cache.model import CacheSettings, RedisSettings
+
+OF_REDIS = {"connect_timeout", "timeout", "max_connections"}
+
+
+class MakeCache(Protocol):
+    """Makes a cache as the boot does."""
+
+    def __call__(self, url: str | None = None, *, app: Flask | None = None, **options: object) -> ResilientCache:
+        """Return a cache of REDIS_URL and options of REDIS_ and CACHE_, attached to `app` or to one of its own."""
+
+
+@pytest.fixture
+def make_cache() -> Iterator[MakeCache]:
+    """A maker of caches; all of them are closed at the end of the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(url: str | None = None, *, app: Flask | None = None, **options: object) -> ResilientCache:
+            redis = {name: value for name, value in options.items() if name in OF_REDIS}
+            cache = {name: value for name, value in options.items() if name not in OF_REDIS}
+            built = build_cache(RedisSettings.model_validate({"url": url} | redis), CacheSettings.model_validate(cache))
+            built.init_app(app or Flask("test"))
+            stack.callback(built.close)
+            return built
+
+        yield make
