@@ -6,10 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from settings.example import example_text, rows
 from settings.loading import Inspection, inspect_settings
+from settings.model import Settings
 from settings.problems import Problem
+
+if TYPE_CHECKING:
+    from settings.connect import Service
 
 VALID, PROBLEMS, WRONG_USE, UNUSABLE = 0, 1, 2, 3
 
@@ -40,42 +45,44 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(inspection: Inspection, options: argparse.Namespace) -> int:
-    services = _connect(inspection) if options.connect else None
+    services = _connect(inspection.settings) if options.connect and inspection.settings is not None else []
+    problems = [*inspection.problems, *(each for service in services for each in service.problems)]
     counted = ("error", "warning") if options.strict else ("error",)
-    valid = not any(problem.severity in counted for problem in inspection.problems)
-    report = {"valid": valid, "environment": inspection.environment, "problems": [asdict(p) for p in inspection.problems]}
-    if services is not None:
-        report["services"] = services
-    print(json.dumps(report, indent=2) if options.format == "json" else _check_text(report, inspection.problems, services))
-    if not valid:
-        return PROBLEMS
-    return _services_status(services or [], strict=options.strict)
+    valid = not any(problem.severity in counted for problem in problems)
+    if options.format == "json":
+        report = {
+            "valid": valid,
+            "environment": inspection.environment,
+            "problems": [asdict(each) for each in problems],
+        }
+        print(
+            json.dumps(report | ({"services": [each.row() for each in services]} if options.connect else {}), indent=2)
+        )
+    else:
+        print(_check_text(problems, services, valid=valid, environment=inspection.environment))
+    return _services_status(services, strict=options.strict) if valid else PROBLEMS
 
 
-def _connect(inspection: Inspection) -> list[dict[str, object]]:
-    if inspection.settings is None:
-        return []
+def _connect(settings: Settings) -> "list[Service]":
     from settings.connect import try_services
 
-    return try_services(inspection.settings)
+    return try_services(settings)
 
 
-def _services_status(services: Sequence[dict[str, object]], *, strict: bool) -> int:
-    failed = {str(service["name"]) for service in services if service["status"] == "failed"}
-    return UNUSABLE if "database" in failed or (strict and failed) else VALID
+def _services_status(services: "Sequence[Service]", *, strict: bool) -> int:
+    failed = {service.name for service in services if service.status == "failed"}
+    return UNUSABLE if failed & {"database", "broker"} or (strict and failed) else VALID
 
 
-def _check_text(
-    report: dict[str, object], problems: Sequence[Problem], services: Sequence[dict[str, object]] | None
-) -> str:
+def _check_text(problems: Sequence[Problem], services: "Sequence[Service]", *, valid: bool, environment: str) -> str:
     lines = [f"{problem.severity}: {problem}" for problem in problems]
-    for service in services or []:
-        lines.append(f"{service['name']}: {service['status']} {service['target']} ({service['latency_ms']} ms) {service['message']}")
-        lines += [f"    fix: {service['fix']}"] * bool(service["fix"])
+    for service in services:
+        lines.append(f"{service.name}: {service.status} {service.target} ({service.latency_ms} ms) {service.message}")
+        lines += [f"    fix: {service.fix}"] * bool(service.fix)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = sum(problem.severity == "warning" for problem in problems)
-    verdict = "valid" if report["valid"] else "invalid"
-    return "\n".join([*lines, f"settings for {report['environment']}: {verdict} ({errors} errors, {warnings} warnings)"])
+    verdict = "valid" if valid else "invalid"
+    return "\n".join([*lines, f"settings for {environment}: {verdict} ({errors} errors, {warnings} warnings)"])
 
 
 def _show(inspection: Inspection, options: argparse.Namespace) -> int:

@@ -38,9 +38,12 @@ def rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
 
 def example_text(models: Mapping[str, type[RoomSettings]] = ROOMS) -> str:
     """Return the text of an `.env` in which every line is a comment: copied as it is, the application boots."""
-    lines = ["# Copy to .env and uncomment what you need. Every variable may also come from NAME_FILE,", "# a file that holds the value."]
+    lines = [
+        "# Copy to .env and uncomment what you need. Every variable may also come from NAME_FILE,",
+        "# a file that holds the value.",
+    ]
     for model in models.values():
-        lines += ["", f"# --- {str(model.model_config.get('env_prefix', ''))}  {(model.__doc__ or '').splitlines()[0]}"]
+        lines += ["", f"# --- {model.model_config.get('env_prefix', '')!s}  {(model.__doc__ or '').splitlines()[0]}"]
         for field, info in model.model_fields.items():
             lines += ["", *_example_lines(model, field, info)]
     return "\n".join(lines) + "\n"
@@ -57,12 +60,12 @@ def _example_lines(model: type[RoomSettings], field: str, info: FieldInfo) -> li
 
 def _kind(info: FieldInfo) -> str:
     choices = [str(each) for each in get_args(info.annotation) if isinstance(each, str)]
-    names = {int: "whole number", float: "number", bool: "true or false", Path | None: "path"}
+    names: dict[Any, str] = {int: "whole number", float: "number", bool: "true or false", Path | None: "path"}
     bounds = [
         f"{word} {value:g}"
         for word, name in (("at least", "ge"), ("above", "gt"), ("at most", "le"))
         for value in (getattr(each, name, None) for each in info.metadata)
         if isinstance(value, (int, float))
     ]
-    kind = " or ".join(choices) if choices else names.get(info.annotation, "text")  # type: ignore[call-overload] # any annotation may be asked for
+    kind = " or ".join(choices) if choices else names.get(info.annotation, "text")
     return ", ".join([kind, *bounds])

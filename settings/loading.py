@@ -103,17 +103,24 @@ def _build(
 ) -> Inspection:
     environment = layers.text("APP_ENV") or "development"
     defaults_of = environment if environment in ENVIRONMENTS else "development"
-    strict = (layers.text("APP_STRICT") or str(defaults_of in ("staging", "production"))).lower() in ("1", "true", "yes", "on")
+    strict = (layers.text("APP_STRICT") or str(defaults_of in ("staging", "production"))).lower() in (
+        "1",
+        "true",
+        "yes",
+        "on",
+    )
     built, tolerated = {}, set[str]()
     for name, model in rooms.items():
         values = _values(model, layers, defaults_of)
-        built[name] = _validated(model, values, layers, problems, tolerated=frozenset() if strict else TOLERATED, seen=tolerated)
+        built[name] = _validated(
+            model, values, layers, problems, tolerated=frozenset() if strict else TOLERATED, seen=tolerated
+        )
     problems += cross_problems(layers, environ, defaults_of)
     failed = any(problem.severity == "error" and problem.variable not in tolerated for problem in problems)
     origins = MappingProxyType({name: origin for name, (_, origin) in layers.values.items()})
     if failed:
         return Inspection(None, tuple(problems), environment)
-    own_models = MappingProxyType({name: model for name, model in built.items() if name not in ROOMS})
+    own_models = MappingProxyType({name: model for name, model in built.items() if name not in ROOMS and model})
     ours: dict[str, Any] = {name: built[name] for name in ROOMS}
     settings = Settings(**ours, problems=tuple(problems), origins=origins, own=own_models)
     return Inspection(settings, tuple(problems), environment)
@@ -173,12 +180,16 @@ def _problem(variable: str, detail: ErrorDetails, source: str) -> Problem:
 def cross_problems(layers: Layers, environ: Mapping[str, str], environment: str) -> list[Problem]:
     """Return what is wrong between variables, each of which may be right by itself."""
     found, live = list[Problem](), environment in ("staging", "production")
-    if layers.text("APP_ENV") is None and (sign := next((name for name in PRODUCTION_SIGNS if environ.get(name)), None)):
+    if layers.text("APP_ENV") is None and (
+        sign := next((name for name in PRODUCTION_SIGNS if environ.get(name)), None)
+    ):
         message = f"it is not set, and {sign} looks like production; development's defaults are used"
         found.append(Problem("APP_ENV", "warning", "environment-not-set", message, "set APP_ENV=production", "default"))
     if live and layers.text("DATABASE_URL") is None and not environ.get("DATABASE_URL_FILE"):
         fix = "set DATABASE_URL=postgresql://user:password@host:5432/name"
-        found.append(Problem("DATABASE_URL", "error", "missing-database-url", f"it is required in {environment}", fix, "default"))
+        found.append(
+            Problem("DATABASE_URL", "error", "missing-database-url", f"it is required in {environment}", fix, "default")
+        )
     for name in ("APP_NAME", "APP_SECRET_KEY"):
         if environment == "production" and layers.text(name) is None:
             found.append(Problem(name, "warning", "left-out", "it is not set in production", f"set {name}", "default"))
@@ -186,7 +197,9 @@ def cross_problems(layers: Layers, environ: Mapping[str, str], environment: str)
         message = "with several processes, each that falls back writes to a database of its own"
         fix = "unset DATABASE_FALLBACK_URL where data must not fork"
         found.append(Problem("DATABASE_FALLBACK_URL", "warning", "fallback-splits-data", message, fix))
-    if layers.text("WORKERS_ENGINE") == "celery" and not (layers.text("WORKERS_BROKER_URL") or layers.text("REDIS_URL")):
+    if layers.text("WORKERS_ENGINE") == "celery" and not (
+        layers.text("WORKERS_BROKER_URL") or layers.text("REDIS_URL")
+    ):
         fix = "set WORKERS_BROKER_URL=redis://host:6379/0"
         found.append(Problem("WORKERS_BROKER_URL", "error", "missing-broker", "celery needs a broker", fix, "default"))
     return found

@@ -30,8 +30,10 @@ class AppSettings(RoomSettings):
     name: str = Field("app", min_length=1, max_length=63, description="names the application in logs, keys and claims")
     secret_key: SecretStr | None = Field(None, description='goes to app.config["SECRET_KEY"]')
     proxy_hops: int = Field(0, ge=0, le=20, description="trusted reverse proxies in front")
-    settings: str = Field("", description="the application's own settings models", examples=["billing.settings:BillingSettings"])
-    strict: bool = Field(False, description="true: any invalid value stops the boot")
+    settings: str = Field(
+        "", description="the application's own settings models", examples=["billing.settings:BillingSettings"]
+    )
+    strict: bool = Field(default=False, description="true: any invalid value stops the boot")
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

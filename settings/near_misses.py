@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable
 from settings.problems import Problem
 
 PREFIXES = ("DATABASE_", "REDIS_", "CACHE_", "WS_", "WORKERS_", "STATUS_")
-NOT_OURS = frozenset({"REDIS_TLS_URL", "TEST_DATABASE_URL", "DATABASE_READ_URL", "APP_SECRET", "LOG_DIR", "LOG_LEVEL_DEFAULT"})
+NOT_OURS = frozenset(
+    {"REDIS_TLS_URL", "TEST_DATABASE_URL", "DATABASE_READ_URL", "APP_SECRET", "LOG_DIR", "LOG_LEVEL_DEFAULT"}
+)
 _LINKS = re.compile(
-    r".*_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|.*_PORT_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?|.*_PORT|.*_(ENV_.*|NAME)", re.ASCII
+    r".*_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|.*_PORT_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?|.*_PORT|.*_(ENV_.*|NAME)",
+    re.ASCII,
 )
 """What Kubernetes services and Docker links put into an environment."""
 
@@ -52,5 +55,7 @@ def _look_at(name: str, source: str, known: Collection[str]) -> Problem | None:
     if name.startswith(PREFIXES):
         prefix = name.partition("_")[0] + "_"
         ours = ", ".join(each for each in known if each.startswith(prefix))
-        return Problem(name, "notice", "unknown-variable", f"it is not read; of {prefix}… these are: {ours}", "remove it", source)
+        return Problem(
+            name, "notice", "unknown-variable", f"it is not read; of {prefix}… these are: {ours}", "remove it", source
+        )
     return None

@@ -9,7 +9,9 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 Severity = Literal["error", "warning", "notice"]
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>[^\s'\"]*)@(?=[^@\s'\"]*)")
+_USERINFO = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>[^\s'\"]*)@(?=[^@\s'\"]*)"
+)
 _SECRET_QUERY = re.compile(
     r"(?P<name>[?&;](?:[\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|apikey|access_?key|signature|sslkey))=)"
     r"(?P<value>[^&;\s'\"#]*)",

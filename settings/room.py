@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 def wrong(code: str, message: str, fix: str) -> PydanticCustomError:
     """Return the error that a validator raises: stable code, what is wrong (masked), and what to do."""
-    return PydanticCustomError(code, "{message}", {"message": message, "fix": fix})  # type: ignore[arg-type] # a code is any str
+    return PydanticCustomError(code, "{message}", {"message": message, "fix": fix})
 
 
 class RoomSettings(BaseSettings):

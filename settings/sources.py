@@ -54,7 +54,9 @@ def _read_dotenv(path: Path, environ: Mapping[str, str], layers: Layers) -> None
         bindings = list(parse_stream(io.StringIO(path.read_text("utf-8"))))
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path.name} cannot be read as UTF-8 text ({type(error).__name__})"
-        layers.problems.append(Problem("APP_ENV", "error", "unreadable-env-file", message, "save it as UTF-8", path.name))
+        layers.problems.append(
+            Problem("APP_ENV", "error", "unreadable-env-file", message, "save it as UTF-8", path.name)
+        )
         return
     raw = [(each.key, each.value) for each in bindings if each.key is not None]
     resolved = resolve_variables([*((k, v) for k, v in environ.items() if k not in dict(raw)), *raw], override=True)

@@ -43,7 +43,9 @@ def _split(text: str, example: str) -> SplitResult:
         port = parts.port
     except ValueError:
         message = "the port is not a number within 1 to 65535, or the password has an unescaped character"
-        raise wrong("invalid-port", message, f"write it like {example}; in a password '/' is %2F and '@' is %40") from None
+        raise wrong(
+            "invalid-port", message, f"write it like {example}; in a password '/' is %2F and '@' is %40"
+        ) from None
     if port == 0 or parts.fragment:
         raise wrong("invalid-url", "it has port 0 or an unescaped '#'", f"write it like {example}; '#' is %23")
     return parts

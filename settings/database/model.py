@@ -53,8 +53,8 @@ class DatabaseSettings(RoomSettings):
     timeout: Seconds = Field(
         0, ge=0, le=86400, description="the client's own deadline for a statement in seconds; 0: none"
     )
-    echo: bool = Field(False, description="log SQL")
-    migrate: bool = Field(True, description="run migrations in bootstrap()")
+    echo: bool = Field(default=False, description="log SQL")
+    migrate: bool = Field(default=True, description="run migrations in bootstrap()")
     migrate_wait: Seconds = Field(60, ge=0, le=86400, description="seconds to wait for another process that migrates")
 
     @field_validator("url", mode="before")

@@ -13,8 +13,12 @@ class StatusSettings(RoomSettings):
 
     model_config = SettingsConfigDict(env_prefix="STATUS_")
 
-    prefix: str = Field("", description="in front of /livez, /readyz, /healthz, /metrics and /status", examples=["/ops"])
-    page: bool = Field(False, description="serve /status, /metrics and details without a token, to this machine only")
+    prefix: str = Field(
+        "", description="in front of /livez, /readyz, /healthz, /metrics and /status", examples=["/ops"]
+    )
+    page: bool = Field(
+        default=False, description="serve /status, /metrics and details without a token, to this machine only"
+    )
     token: SecretStr | None = Field(None, description="with it, Authorization: Bearer opens them from anywhere")
 
     @field_validator("prefix")

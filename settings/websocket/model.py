@@ -19,7 +19,7 @@ class WebSocketSettings(RoomSettings):
         description="ws:// or wss:// URL of the outbound gateway; none: disabled",
         examples=["wss://gateway.example.com/events"],
     )
-    enabled: bool = Field(True, description="false: no connection is ever attempted")
+    enabled: bool = Field(default=True, description="false: no connection is ever attempted")
     max_retries: int = Field(5, ge=0, le=1000, description="attempts after the first before giving up")
     retry_delay: float = Field(1, gt=0, le=3600, description="ceiling of the first pause in seconds, doubled each time")
     retry_max_delay: float = Field(30, gt=0, le=86400, description="ceiling of every pause in seconds")

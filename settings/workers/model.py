@@ -13,7 +13,7 @@ class WorkersSettings(RoomSettings):
 
     model_config = SettingsConfigDict(env_prefix="WORKERS_")
 
-    enabled: bool = Field(True, description="false: none is started")
+    enabled: bool = Field(default=True, description="false: none is started")
     engine: Literal["thread", "celery"] = Field(
         "thread", description="thread: in this process; celery: on Celery workers"
     )
