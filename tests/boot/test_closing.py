@@ -1,0 +1,64 @@
+"""Closers run in reverse, each whatever the others do, once."""
+
+import threading
+
+import pytest
+
+from settings.boot.closing import Closers
+
+
+def test_closers_run_in_reverse_and_once() -> None:
+    """The second close finds nothing to do."""
+    order: list[str] = []
+    closers = Closers()
+    closers.add("first", lambda: order.append("first"))
+    closers.add("second", lambda: order.append("second"))
+    closers.close()
+    closers.close()
+    assert order == ["second", "first"]
+
+
+def test_a_closer_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """Its failure is logged with its name."""
+    order: list[str] = []
+    closers = Closers()
+    closers.add("first", lambda: order.append("first"))
+    closers.add("broken", lambda: 1 / 0)
+    closers.close()
+    assert order == ["first"]
+    assert "closing broken failed" in caplog.text
+
+
+def test_unwound_closes_on_failure_only() -> None:
+    """A block that succeeds leaves everything open; one that fails closes it and passes its error on."""
+    order: list[str] = []
+    closers = Closers()
+    closers.add("database", lambda: order.append("database"))
+    with closers.unwound():
+        pass
+    assert order == []
+    with pytest.raises(LookupError, match="the step"), closers.unwound():
+        raise LookupError("the step")
+    assert order == ["database"]
+
+
+def test_a_second_caller_waits_for_the_first() -> None:
+    """Whoever returns from close() may rely on everything being closed."""
+    begun, may_end, order = threading.Event(), threading.Event(), list[str]()
+
+    def slow() -> None:
+        begun.set()
+        may_end.wait(10)
+        order.append("closed")
+
+    closers = Closers()
+    closers.add("slow", slow)
+    first = threading.Thread(target=closers.close)
+    first.start()
+    begun.wait(10)
+    second = threading.Thread(target=lambda: (closers.close(), order.append("second returned")))
+    second.start()
+    may_end.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["closed", "second returned"]

@@ -1,0 +1,188 @@
+"""Where workers run, under each server and in each command, and how a process ends: seen in real runs."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.running import SCRIPTS, Running, flask_run, gunicorn, run, serving
+from tests.servers import PostgresServer, wait_until
+
+WSGI = """
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+from flask import Flask
+
+from bootstrap import bootstrap
+
+app = Flask(__name__)
+services = bootstrap(app)
+FOLDER = Path(os.environ["STARTS"])
+
+
+@services.worker(every=0.2, name="tick", once=False, first=0.0)
+def tick():
+    (FOLDER / str(os.getpid())).touch()
+
+
+@services.worker(every=3600, name="long", once=False, first=0.0 if "LONG_JOB" in os.environ else 3600)
+def long():
+    (FOLDER / "long").touch()
+    time.sleep(3600)
+
+
+@app.get("/fork")
+def fork():
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1.0,))
+    child.start()
+    (FOLDER / f"child-{child.pid}").touch()
+    return str(child.pid)
+
+
+if __name__ == "__main__":
+    app.run(port=int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def starts(tmp_path: Path) -> Path:
+    """The folder in which each process that runs workers leaves its number; wsgi.py stands beside it."""
+    (tmp_path / "wsgi.py").write_text(WSGI)
+    folder = tmp_path / "starts"
+    folder.mkdir()
+    return folder
+
+
+def _started(starts: Path) -> set[int]:
+    return {int(path.name) for path in starts.iterdir() if path.name.isdigit()}
+
+
+def _ticks(starts: Path, number: int) -> set[int]:
+    """Wait until `number` processes run workers, and a little longer for one that should not."""
+    wait_until(lambda: len(_started(starts)) >= number, what=f"{number} processes with workers, not {_started(starts)}")
+    time.sleep(0.6)
+    return _started(starts)
+
+
+GUNICORNS = {
+    "sync": (),
+    "gthread": ("-k", "gthread", "--threads", "2"),
+    "sync --preload": ("--preload",),
+    "gthread --preload": ("-k", "gthread", "--threads", "2", "--preload"),
+}
+
+
+@pytest.mark.parametrize("options", GUNICORNS.values(), ids=GUNICORNS)
+def test_each_gunicorn_worker_runs_jobs_and_the_master_none(options: Sequence[str], starts: Path) -> None:
+    """Four workers, four processes with jobs, without a single request."""
+    with serving(gunicorn("wsgi:app", *options), starts.parent, STARTS=starts) as running:
+        assert _ticks(starts, 4) == set(running.children())
+
+
+def test_two_gunicorns_share_a_database(starts: Path, postgres_url: str) -> None:
+    """Each of their workers runs jobs of its own."""
+    shared = {"STARTS": starts, "DATABASE_URL": postgres_url}
+    with (
+        serving(gunicorn("wsgi:app", workers=2), starts.parent, **shared) as one,
+        serving(gunicorn("wsgi:app", workers=2), starts.parent, **shared) as other,
+    ):
+        assert _ticks(starts, 4) == {*one.children(), *other.children()}
+
+
+SINGLE = {
+    "flask run": flask_run("wsgi"),
+    "waitress": [str(SCRIPTS / "waitress-serve"), "--listen", "127.0.0.1:{port}", "wsgi:app"],
+    "app.run()": [sys.executable, "wsgi.py", "{port}"],
+}
+
+
+@pytest.mark.parametrize("command", SINGLE.values(), ids=SINGLE)
+def test_a_server_of_one_process_runs_jobs_in_it(command: list[str], starts: Path) -> None:
+    """The process that serves is the one with jobs."""
+    with serving(command, starts.parent, STARTS=starts) as running:
+        assert _ticks(starts, 1) == {running.pid}
+
+
+def test_the_reloader_runs_jobs_in_the_child_only(starts: Path) -> None:
+    """The parent that watches the files runs none."""
+    with serving(flask_run("wsgi", "--debug"), starts.parent, STARTS=starts) as running:
+        assert _ticks(starts, 1) == set(running.children())
+
+
+def test_a_child_that_a_request_forks_runs_no_jobs(starts: Path) -> None:
+    """Multiprocessing's children are no servers."""
+    with serving(gunicorn("wsgi:app", workers=1), starts.parent, STARTS=starts) as running:
+        [worker] = _ticks(starts, 1)
+        child = int(running.ask("/fork").text)
+        wait_until(lambda: child not in running.children(), what="the child's end")
+        assert _started(starts) == {worker}
+
+
+COMMANDS = {
+    "flask routes": [str(SCRIPTS / "flask"), "--app", "wsgi", "routes"],
+    "flask shell": [str(SCRIPTS / "flask"), "--app", "wsgi", "shell"],
+    "flask bootstrap migrate --check": [str(SCRIPTS / "flask"), "--app", "wsgi", "bootstrap", "migrate", "--check"],
+    "flask bootstrap status": [str(SCRIPTS / "flask"), "--app", "wsgi", "bootstrap", "status"],
+    "python -c": [sys.executable, "-c", "import wsgi, time; time.sleep(1)"],
+    "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
+}
+IT = """
+import time
+def test_it():
+    import wsgi
+    assert wsgi.app.test_client().get("/livez").status_code == 200
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_command_runs_no_jobs(command: list[str], starts: Path) -> None:
+    """What does not serve does not work in the background either."""
+    (starts.parent / "test_it.py").write_text(IT)
+    done = run(command, starts.parent, STARTS=starts, WORKERS_ENABLED="true")
+    assert _started(starts) == set(), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(params=["flask run", "gunicorn", "gunicorn --preload"])
+def busy(request: pytest.FixtureRequest, starts: Path) -> Iterator[Running]:
+    """A server whose jobs include one that sleeps for an hour, already running."""
+    commands = {"flask run": flask_run("wsgi"), "gunicorn": gunicorn("wsgi:app", workers=2)}
+    command = commands.get(request.param, gunicorn("wsgi:app", "--preload", workers=2))
+    with serving(command, starts.parent, STARTS=starts, LONG_JOB="1", WORKERS_GRACE="1") as running:
+        wait_until(lambda: (starts / "long").exists(), what="the long job")
+        yield running
+
+
+def test_a_job_that_never_ends_delays_the_exit_by_the_grace_time(busy: Running) -> None:
+    """SIGTERM: gone within the grace time plus a second (and half a second of gunicorn's own)."""
+    children = busy.children()
+    assert busy.stop() < 1.0 + 1.0 + 0.5
+    for child in children:
+        assert not Path(f"/proc/{child}").exists()
+
+
+def test_sigterm_keeps_its_exit_status(starts: Path) -> None:
+    """A supervisor sees that the process ended by the signal, not by an error."""
+    with serving(flask_run("wsgi"), starts.parent, STARTS=starts) as running:
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.wait() == -signal.SIGTERM
+
+
+def test_an_ended_process_leaves_no_session_in_the_database(starts: Path, postgres: PostgresServer) -> None:
+    """Two seconds after SIGTERM no connection is left."""
+    url = postgres.new_database()
+    name = url.rpartition("/")[2]
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+    with serving(gunicorn("wsgi:app"), starts.parent, STARTS=starts, DATABASE_URL=url) as running:
+        wait_until(lambda: postgres.query(count, name) != [(0,)], what="a session")
+        running.stop()
+        wait_until(lambda: postgres.query(count, name) == [(0,)], seconds=2, what="the end of the sessions")
