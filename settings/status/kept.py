@@ -1,0 +1,109 @@
+"""The latest answer to a slow question: asked by one thread at a time, never waited for long."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from settings.forks import watch_forks
+
+Value = TypeVar("Value")
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 1.0
+WAIT_SECONDS = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Value]):
+    """What is known now.
+
+    Attributes:
+        value: The latest answer, or the empty value when there has been none.
+        asked_at: When the question that brought it was asked, in seconds since 1970; None when there is none.
+        late: Whether a newer answer is overdue: the question fails, or nobody answers it.
+    """
+
+    value: Value
+    asked_at: float | None = None
+    late: bool = False
+
+
+class Kept(Generic[Value]):
+    """Asks at most once a second, on a daemon thread, and keeps what it was told.
+
+    However many requests come and however long the service is frozen, one question is under way.
+
+    Args:
+        name: For the log and the thread.
+        ask: The question; may block and may raise.
+        empty: The answer before there is one.
+        wait_seconds: The longest that `get` waits for a newer answer.
+        wall: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ask: Callable[[], Value],
+        *,
+        empty: Value,
+        wait_seconds: float = WAIT_SECONDS,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._name, self._ask, self._empty = name, ask, empty
+        self._wait_seconds, self._wall = wait_seconds, wall
+        self._lock = threading.Lock()
+        self._latest: Answer[Value] = Answer(empty)
+        self._tried_at: float | None = None
+        self._under_way: threading.Event | None = None
+        watch_forks(self)
+
+    def get(self) -> Answer[Value]:
+        """Return the answer, at most a second old where that can be had in time."""
+        with self._lock:
+            if self._is_fresh():
+                return self._latest
+            if self._under_way is None:
+                self._under_way = threading.Event()
+                threading.Thread(
+                    target=self._find_out, args=(self._under_way,), name=f"status-{self._name}", daemon=True
+                ).start()
+            under_way = self._under_way
+        answered = under_way.wait(self._wait_seconds)
+        latest = self._latest
+        return latest if answered else Answer(latest.value, latest.asked_at, late=True)
+
+    def _is_fresh(self) -> bool:
+        asked_at = self._tried_at
+        return asked_at is not None and 0 <= self._wall() - asked_at < FRESH_SECONDS
+
+    def _find_out(self, ended: threading.Event) -> None:
+        begin = self._wall()
+        try:
+            latest = Answer(self._ask(), begin)
+        except Exception as error:  # noqa: BLE001 - any fault of a service; the page says that the answer is late
+            level = logging.DEBUG if self._latest.late else logging.WARNING
+            log.log(level, "the status page cannot read the %s (%s); it shows the last it knew", self._name, error)
+            latest = Answer(self._latest.value, self._latest.asked_at, late=True)
+        with self._lock:
+            if self._under_way is ended:
+                self._latest, self._tried_at = latest, begin
+                self._under_way = None
+        ended.set()
+
+    def before_fork(self) -> None:
+        """Take the lock."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Know nothing yet; the thread that was asking is the parent's."""
+        self._lock = threading.Lock()
+        self._latest = Answer(self._empty)
+        self._tried_at, self._under_way = None, None
