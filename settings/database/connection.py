@@ -70,10 +70,10 @@ class SmartConnectionManager:
         strict: True: an unusable DATABASE_URL is an error even where a fallback is set.
         stop: Ends the waiting between attempts.
         jitter: Factors in [0, 1) of the pauses between attempts.
-        watchdog: Ends what outlives DATABASE_TIMEOUT.
 
     Attributes:
         result: What the last connect came to; kept by a `reconnect` that failed.
+        watchdog: Ends what outlives DATABASE_TIMEOUT.
     """
 
     def __init__(
@@ -116,6 +116,11 @@ class SmartConnectionManager:
         if self.result.engine is not None:
             self.result.engine.dispose()
 
+    def configured_url(self) -> str:
+        """Return the normalised URL of DATABASE_URL, password and all, without connecting; empty when unusable."""
+        config = self._configured()
+        return config.connection_string if config is not None and config.is_valid else ""
+
     def engine_options(self) -> dict[str, Any]:
         """Return the options of `create_engine` for the database in use; empty before a connect."""
         config = self.result.config
@@ -145,10 +150,14 @@ class SmartConnectionManager:
             earlier.engine.dispose()
         return result
 
+    def _configured(self) -> DatabaseConfig | None:
+        url = self._settings.url
+        return None if url is None else DatabaseURLParser.parse_url(url.get_secret_value())
+
     def _reach_configured(self) -> ConnectionResult:
-        if self._settings.url is None:
+        config = self._configured()
+        if config is None:
             return _failed(None, NOT_CONFIGURED, 0)
-        config = DatabaseURLParser.parse_url(self._settings.url.get_secret_value())
         if not config.is_valid:
             return _failed(config, replace(INVALID_URL, cause=config.error_message, fix=config.fix), 0)
         return self._try_until_deadline(config, Deadline(self._settings.wait))
@@ -184,7 +193,7 @@ class SmartConnectionManager:
         return ConnectionResult(
             success=True,
             database_type=config.type,
-            connection_string=engine.url.render_as_string(hide_password=False),
+            connection_string=config.connection_string,
             engine=engine,
             attempts=attempts,
             target=config.target,

@@ -150,6 +150,10 @@ class DatabaseManager:
             options["creator"] = lambda: driver_connection(engine)
         return {"SQLALCHEMY_DATABASE_URI": self.result.connection_string, "SQLALCHEMY_ENGINE_OPTIONS": options}
 
+    def configured_url(self) -> str:
+        """Return the normalised, absolute URL of DATABASE_URL without connecting; empty when unset or invalid."""
+        return self._connections.configured_url()
+
     def close(self) -> None:
         """Return the session of this context and dispose of the engine's connections; may be called again."""
         self.remove_session()

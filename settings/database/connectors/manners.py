@@ -23,10 +23,6 @@ class Manners(CreateEnginePlugin):
         self._adorn: Adorn = kwargs.pop(NAME)
 
     def update_url(self, url: URL) -> URL:
-        """Leave the URL as it is."""
-        return url
-
-    def update_url(self, url: URL) -> URL:
         """Return the URL as it is: the function came as an option, not in the URL."""
         return url
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from settings.database.config import DatabaseConfig
 from settings.database.connectors.manners import with_manners
-from settings.database.connectors.turns import OwnConnection, SharedConnection, factory, refusal
+from settings.database.connectors.turns import SharedConnection
+from settings.database.connectors.watched_sqlite import OwnConnection, factory, refusal
 from settings.database.deadline import Watchdog
 from settings.database.model import DatabaseSettings
 
@@ -93,22 +94,19 @@ class _Transactions:
     def adorn(self, engine: Engine) -> None:
         event.listen(engine, "connect", self._prepare)
         event.listen(engine, "begin", self._begin)
+        event.listen(engine, "commit", _end)
+        event.listen(engine, "rollback", _end)
 
     def _begin(self, connection: Connection) -> None:
-        mode = str(connection.get_execution_options().get("sqlite_begin", self._mode))
-        driver = connection.connection.driver_connection
-        if not isinstance(driver, OwnConnection):
-            connection.exec_driver_sql(f"BEGIN {mode}")
+        options = connection.get_execution_options()
+        if options.get("isolation_level") == "AUTOCOMMIT":
             return
-        try:
-            statement = driver.opening(mode)
-        except sqlite3.OperationalError as error:
-            raise OperationalError(f"BEGIN {mode}", None, error) from error
-        try:
-            connection.exec_driver_sql(statement)
-        except BaseException:
-            driver.rollback()
-            raise
+        mode = str(options.get("sqlite_begin", self._mode))
+        driver = connection.connection.driver_connection
+        if isinstance(driver, SharedConnection):
+            _take_turn(connection, driver, mode)
+        else:
+            connection.exec_driver_sql(f"BEGIN {mode}")
 
     def _prepare(self, connection: sqlite3.Connection, _record: object) -> None:
         # SQLite ignores foreign keys unless each connection asks (sqlite.org/foreignkeys.html).
@@ -117,6 +115,20 @@ class _Transactions:
             _use_wal(connection)
             self._looked = True
         connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _take_turn(connection: Connection, driver: SharedConnection, mode: str) -> None:
+    try:
+        statement = driver.begin(connection, mode)
+    except sqlite3.OperationalError as error:
+        raise OperationalError(f"BEGIN {mode}", None, error) from error
+    connection.exec_driver_sql(statement)
+
+
+def _end(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    if isinstance(driver, SharedConnection):
+        driver.ends(connection)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,89 @@
+"""sqlite3's connection and cursor, each of whose statements ends by a deadline."""
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from typing import Any, TypeVar
+
+from settings.database.deadline import Watchdog
+
+T = TypeVar("T")
+
+
+def refusal(words: str, name: str) -> sqlite3.OperationalError:
+    """Return an error as SQLite itself would raise it, so that one diagnosis serves both."""
+    error = sqlite3.OperationalError(words)
+    error.sqlite_errorname = name
+    return error
+
+
+class OwnConnection(sqlite3.Connection):
+    """A connection under a watchdog that never begins a transaction by itself."""
+
+    watchdog: Watchdog | None = None
+
+    @property
+    def isolation_level(self) -> None:
+        """Always None: who wants a transaction says BEGIN."""
+
+    @isolation_level.setter
+    def isolation_level(self, _level: str | None) -> None:
+        # SQLAlchemy sets it to "" after AUTOCOMMIT, and pysqlite would then begin transactions on its own.
+        return
+
+    def cut(self) -> None:
+        """Interrupt the statement that runs now."""
+        self.interrupt()
+
+    def cursor(self, factory: Any = None) -> Any:  # noqa: ANN401 - sqlite3's signature
+        """Return a cursor; one with a deadline where there is a watchdog."""
+        return super().cursor(WatchedCursor if factory is None else factory)
+
+
+class WatchedCursor(sqlite3.Cursor):
+    """A cursor whose work ends by the deadline of its connection; SQLite works while rows are fetched, too."""
+
+    connection: OwnConnection
+
+    def _bounded(self, operation: Callable[..., T], *arguments: object) -> T:
+        watchdog = self.connection.watchdog
+        seconds = inf if watchdog is None else watchdog.allowed()
+        if watchdog is None or seconds == inf:
+            return operation(*arguments)
+        watchdog.arm(self.connection, seconds)
+        try:
+            return operation(*arguments)
+        finally:
+            watchdog.disarm(self.connection)
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:  # noqa: ANN401 - sqlite3's signature
+        """Execute one statement."""
+        return self._bounded(super().execute, sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:  # noqa: ANN401 - sqlite3's signature
+        """Execute one statement for each set of values."""
+        return self._bounded(super().executemany, sql, parameters)
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - sqlite3's signature
+        """Fetch a row."""
+        return self._bounded(super().fetchone)
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Fetch some rows."""
+        return self._bounded(super().fetchmany, self.arraysize if size is None else size)
+
+    def fetchall(self) -> list[Any]:
+        """Fetch the rows left."""
+        return self._bounded(super().fetchall)
+
+
+def factory(kind: type[OwnConnection], watchdog: Watchdog) -> Callable[..., OwnConnection]:
+    """Return what sqlite3.connect takes as `factory`."""
+    return partial(_made, kind, watchdog)
+
+
+def _made(kind: type[OwnConnection], watchdog: Watchdog, *arguments: Any, **options: Any) -> OwnConnection:  # noqa: ANN401 - sqlite3's own
+    made = kind(*arguments, **options)
+    made.watchdog = watchdog
+    return made

@@ -1,0 +1,36 @@
+"""What the tests of the database share: settings by keyword, and managers that are closed afterwards."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from settings.database.manager import DatabaseManager, SmartConnectionManager
+from settings.database.model import DatabaseSettings
+
+Open = Callable[..., DatabaseManager]
+
+
+@pytest.fixture
+def open_database() -> Iterator[Open]:
+    """A maker of managers from settings given by keyword (`url=…, wait=0`); all are closed at the end."""
+    opened: list[DatabaseManager] = []
+
+    def make(*, strict: bool = False, **values: Any) -> DatabaseManager:  # noqa: ANN401 - fields of the settings
+        settings = DatabaseSettings(**{"wait": 0, "fallback_url": None, **values})
+        opened.append(DatabaseManager(SmartConnectionManager(settings, app_name="tests", strict=strict)))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture(params=["file", "memory", "postgresql"])
+def each_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    if request.param == "memory":
+        return "sqlite:///:memory:"
+    return f"sqlite:///{request.getfixturevalue('tmp_path')}/app.db"

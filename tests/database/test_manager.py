@@ -1,0 +1,141 @@
+"""The engine and the sessions of an application, on every kind of database."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from settings.database.config import DatabaseType
+from settings.probe import HealthStatus
+from settings.problems import BootstrapError
+from tests.database.conftest import Open
+from tests.servers import free_port
+
+
+def _number(engine: Engine, statement: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(statement)).scalar_one())
+
+
+def _insert_and_fail(session: Session) -> None:
+    session.execute(text("INSERT INTO t VALUES (2)"))
+    raise KeyError("the work fails")
+
+
+def test_engine_works_and_stays_the_same(open_database: Open, each_url: str) -> None:
+    """The engine answers, and asking for it again gives the same one."""
+    database = open_database(url=each_url)
+    assert _number(database.engine, "SELECT 40 + 2") == 42
+    assert database.engine is database.engine
+    assert database.result.success
+    assert not database.result.fallback_used
+
+
+def test_session_commits_at_the_end_and_rolls_back_on_an_exception(open_database: Open, each_url: str) -> None:
+    """What a block wrote is there after it; what a failed block wrote is not."""
+    database = open_database(url=each_url)
+    with database.session() as session:
+        session.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY)"))
+        session.execute(text("INSERT INTO t VALUES (1)"))
+    with pytest.raises(KeyError), database.session() as session:
+        _insert_and_fail(session)
+    assert _number(database.engine, "SELECT sum(id) FROM t") == 1
+
+
+def test_removed_session_is_rolled_back(open_database: Open, each_url: str) -> None:
+    """What nobody committed is gone when the context ends."""
+    database = open_database(url=each_url)
+    database.session.execute(text("CREATE TABLE t (id INTEGER)"))
+    database.session.commit()
+    database.session.execute(text("INSERT INTO t VALUES (1)"))
+    database.remove_session()
+    assert _number(database.engine, "SELECT count(*) FROM t") == 0
+
+
+def test_one_session_for_each_scope(open_database: Open, tmp_path: Path) -> None:
+    """The scope decides which session is meant, and `session_scope` gives one of its own."""
+    database = open_database(url=f"sqlite:///{tmp_path}/app.db")
+    mine = database.session()
+    assert database.session() is mine
+    with database.session_scope() as other:
+        assert other is not mine
+        assert other.scalar(text("SELECT 1")) == 1
+
+
+def test_ping_is_healthy_with_figures(open_database: Open, each_url: str) -> None:
+    """A ping of a living database says so, with its latency."""
+    reading = open_database(url=each_url).ping(5.0)
+    assert reading.status is HealthStatus.HEALTHY
+    assert float(reading.facts["latency_ms"] or 0) > 0
+    assert not reading.code
+
+
+def test_ping_of_what_cannot_be_reached_is_a_diagnosis(open_database: Open) -> None:
+    """A ping never raises: cause and fix come as values."""
+    reading = open_database(url=f"postgresql://app:hidden@127.0.0.1:{free_port()}/app").ping(1.0)
+    assert reading.status is HealthStatus.UNHEALTHY
+    assert reading.code == "database-refused"
+    assert reading.fix
+    assert "hidden" not in repr(reading)
+
+
+def test_engine_of_an_unreachable_database_raises_with_cause_and_fix(open_database: Open) -> None:
+    """Without a fallback the error names variable, masked target, cause and fix, and no password."""
+    port = free_port()
+    with pytest.raises(BootstrapError) as caught:
+        open_database(url=f"postgresql://app:hidden@127.0.0.1:{port}/app").engine  # noqa: B018 - raises
+    text_of_it = str(caught.value)
+    assert text_of_it.startswith(f"DATABASE_URL (postgresql+psycopg2://app:***@127.0.0.1:{port}/app): nothing listens")
+    assert "fix: start it" in text_of_it
+    assert "hidden" not in text_of_it + repr(caught.value)
+
+
+def test_fallback_is_used_and_said(open_database: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A fallback works, is one warning, and shows in result and ping."""
+    database = open_database(
+        url=f"postgresql://app@127.0.0.1:{free_port()}/app", fallback_url=f"sqlite:///{tmp_path}/fallback.db"
+    )
+    assert _number(database.engine, "SELECT 1") == 1
+    assert database.result.fallback_used
+    assert database.result.database_type is DatabaseType.SQLITE
+    assert "nothing listens" in database.result.error_message
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    reading = database.ping(1.0)
+    assert (reading.status, reading.code) == (HealthStatus.FALLBACK, "database-refused")
+
+
+def test_reconnect_leaves_the_fallback(open_database: Open, tmp_path: Path, working_directory: Path) -> None:
+    """Once DATABASE_URL can be opened, a reconnect gives its engine, and the followers and sessions follow."""
+    folder = working_directory / "data"
+    folder.write_text("in the way")
+    database = open_database(url="sqlite:///data/app.db", fallback_url="sqlite:///fallback.db")
+    earlier = database.engine
+    assert database.result.fallback_used
+    assert not database.reconnect().success
+    assert database.engine is earlier
+    folder.unlink()
+    told: list[Engine] = []
+    database.subscribe(told.append)
+    assert database.reconnect().success
+    assert told == [database.engine]
+    assert database.engine is not earlier
+    assert str(database.session.get_bind().engine.url).endswith("/data/app.db")
+    database.remove_session()
+
+
+def test_closed_manager_connects_again_when_used(open_database: Open, each_url: str) -> None:
+    """Closing returns every connection, may be done twice, and is not the end of the object."""
+    database = open_database(url=each_url)
+    database.engine.connect().close()
+    database.close()
+    database.close()
+    assert _number(database.engine, "SELECT 1") == 1
+
+
+def test_configured_url_is_absolute_and_opens_nothing(open_database: Open, working_directory: Path) -> None:
+    """The URL for Flask-SQLAlchemy is known without a connect."""
+    database = open_database(url="sqlite:///app.db")
+    assert database.configured_url() == f"sqlite+pysqlite:///{working_directory}/app.db"
+    assert not list(working_directory.iterdir())
+    assert open_database(url=None).configured_url() == ""
