@@ -24,6 +24,7 @@ from settings.problems import Diagnosis, Problem, SettingsError
 
 if TYPE_CHECKING:
     from flask_caching import _CachedFunction, _MemoizedFunction
+    from flask_caching.backends.simplecache import SimpleCache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,7 +64,13 @@ class ResilientCache(Cache):
         self._stampede = Stampede()
         self._locked = (failover or memory, backend, self._stampede)
         self.stampede_seconds = 0.0
+        self._replaced = False
         watch_forks(self)
+
+    @property
+    def cache(self) -> "SimpleCache":
+        """The backend; without looking for the application first, unless one of them has replaced it."""
+        return super().cache if self._replaced else cast("SimpleCache", self._backend)
 
     def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
         """Attach the cache to an application; REDIS_ and CACHE_ decide, not the application's own `CACHE_TYPE`.
@@ -72,13 +79,15 @@ class ResilientCache(Cache):
         """
         if config is None or config.get("CACHE_TYPE", BACKEND) == BACKEND:
             config = {**(config or {}), "CACHE_TYPE": BACKEND, "CACHE_OPTIONS": {"backend": self._backend}}
+        else:
+            self._replaced = True
         super().init_app(app, config)
 
-    def get(self, *args: object, **kwargs: object) -> Value:
+    def get(self, key: str) -> Value:
         """Return the value of a key, or None."""
-        value = super().get(*args, **kwargs)
-        if value is None and (turn := self._stampede.current()) is not None and turn.wants(args, kwargs):
-            return self._stampede.wait(turn, functools.partial(super().get, *args, **kwargs))
+        value = self.cache.get(key)
+        if value is None and (turn := self._stampede.current()) is not None and turn.wants(key):
+            return self._stampede.wait(turn, key, lambda: self.cache.get(key))
         return value
 
     def inc(self, key: str, delta: int = 1) -> int | None:

@@ -22,19 +22,19 @@ class Turn:
 
     Attributes:
         wait_seconds: How long this call may wait in all for another one's result.
-        key: The key whose value the call wants; empty until it is known.
+        key: The key whose value the call wants; None until it is known.
         asked: Whether the value was found missing already; what is asked for afterwards, the function itself asks for.
-        leading: The key that this call computes for the others; empty when it computes for none.
+        leading: The key that this call computes for the others; None when it computes for none.
     """
 
     wait_seconds: float
-    key: str = ""
+    key: str | None = None
     asked: bool = False
-    leading: str = ""
+    leading: str | None = None
 
-    def wants(self, args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
-        """Say whether these arguments of `get` ask for the value that the call is about."""
-        return not self.asked and bool(self.key) and self.key == (args[0] if args else kwargs.get("key"))
+    def wants(self, key: str) -> bool:
+        """Say whether `key` is the one that the call is about, asked for the first time."""
+        return not self.asked and self.key == key
 
 
 class Stampede:
@@ -66,7 +66,7 @@ class Stampede:
             yield turn
         finally:
             self._local.turn = outer
-            if turn.leading:
+            if turn.leading is not None:
                 self._land(turn.leading)
 
     def current(self) -> Turn | None:
@@ -86,14 +86,15 @@ class Stampede:
 
         return noted
 
-    def wait(self, turn: Turn, look: Callable[[], object]) -> object:
-        """Wait until the value of the turn's key is there, or this call has to compute it; return what is there.
+    def wait(self, turn: Turn, key: str, look: Callable[[], object]) -> object:
+        """Wait until the value of a key is there, or this call has to compute it; return what is there.
 
         Args:
-            turn: The current call; its value was found missing.
+            turn: The current call.
+            key: The key that it is about, found missing.
             look: Reads the cache again.
         """
-        key, turn.asked = turn.key, True
+        turn.asked = True
         deadline = self._clock() + turn.wait_seconds
         while (flight := self._lead_or_follow(turn, key)) is not None:
             landed = flight.done.wait(max(0.0, deadline - self._clock()))
