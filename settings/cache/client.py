@@ -52,6 +52,11 @@ def connect(settings: RedisSettings) -> "redis.Redis":
         "encoding": "utf-8",
         "encoding_errors": "surrogatepass",  # a key may be any str, as it may in the memory of this process
     }
+    # The newer protocol brings nothing that a cache needs, and lets the server's notices stretch our time-outs.
+    options.setdefault("protocol", 2)
+    if options.get("password"):
+        # With a user's name, a server that wants no password takes any; older ones are asked again without it.
+        options.setdefault("username", "default")
     if options.get("connection_class") is redis.UnixDomainSocketConnection:
         del options["socket_keepalive"], options["socket_keepalive_options"]
     pool = make_pool(**options)
@@ -205,6 +210,8 @@ class RedisStore:
         except redis.ConnectionError as error:
             if not found_closed(error):
                 raise
+            # The others were opened by then, too: the second try must not find the next closed one.
+            self._client.connection_pool.disconnect(inuse_connections=False)
             return command()
 
 

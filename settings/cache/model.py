@@ -3,8 +3,11 @@
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings.room import RoomSettings
+from settings.room import RoomSettings, wrong
 from settings.urls import checked_url
+
+_EXAMPLE = "redis://host:6379/0"
+_ONE_SERVER = f"name one server, or a proxy that follows the primary: {_EXAMPLE}"
 
 
 class RedisSettings(RoomSettings):
@@ -24,7 +27,12 @@ class RedisSettings(RoomSettings):
     @field_validator("url", mode="before")
     @classmethod
     def _url(cls, value: object) -> SecretStr | None:
-        return checked_url(value, ("redis", "rediss", "unix"), example="redis://host:6379/0")
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+        scheme, _, rest = text.partition("://")
+        _check_topology(scheme.lower(), rest)
+        if scheme.lower() == "unix" and not rest.partition("?")[0].rpartition("@")[2].strip("/"):
+            raise wrong("missing-path", "it names no socket", "write it like unix:///run/redis/redis.sock?db=0")
+        return checked_url(value, ("redis", "rediss", "unix"), example=_EXAMPLE)
 
 
 class CacheSettings(RoomSettings):
@@ -40,3 +48,12 @@ class CacheSettings(RoomSettings):
     retry_after: float = Field(
         15, gt=0, le=86400, description="seconds after a Redis failure until one probe tries it again"
     )
+
+
+def _check_topology(scheme: str, rest: str) -> None:
+    for word, name in (("sentinel", "Redis Sentinel"), ("cluster", "Redis Cluster")):
+        if word in scheme:
+            raise wrong(f"redis-{word}-url", f"it is a URL of {name}, which is not supported", _ONE_SERVER)
+    if scheme in ("redis", "rediss") and "," in rest.partition("/")[0].rpartition("@")[2]:
+        message = "it names several hosts, as for Redis Sentinel or Redis Cluster, and neither is supported"
+        raise wrong("several-hosts", message, _ONE_SERVER)
