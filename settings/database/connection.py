@@ -89,7 +89,6 @@ class SmartConnectionManager:
         self._stop, self._jitter = stop or threading.Event(), jitter
         self.watchdog = Watchdog(settings.timeout)
         self.result = NOT_CONNECTED
-        self._inherited: list[object] = []
         self._swapping = threading.Lock()
         watch_forks(self)
 
@@ -121,6 +120,10 @@ class SmartConnectionManager:
         config = self._configured()
         return config.connection_string if config is not None and config.is_valid else ""
 
+    def places(self) -> int:
+        """Return how many connections the pool gives out at once."""
+        return self._settings.pool_size + self._settings.max_overflow
+
     def engine_options(self) -> dict[str, Any]:
         """Return the options of `create_engine` for the database in use; empty before a connect."""
         config = self.result.config
@@ -139,8 +142,6 @@ class SmartConnectionManager:
         self._swapping = threading.Lock()
         result = self.result
         if result.engine is not None and not (result.config and result.config.is_memory):
-            # Kept, because sqlite3 closes a connection that nobody refers to, and a close tidies up the parent's WAL.
-            self._inherited.append(result.engine.pool)
             result.engine.dispose(close=False)
 
     def _put(self, result: ConnectionResult) -> ConnectionResult:
@@ -164,20 +165,24 @@ class SmartConnectionManager:
 
     def _try_until_deadline(self, config: DatabaseConfig, deadline: Deadline) -> ConnectionResult:
         pauses = backoff_seconds(first=FIRST_PAUSE_SECONDS, cap=LONGEST_PAUSE_SECONDS, jitter=self._jitter)
-        result = self._attempt(config, 1, None)
+        result = self._attempt(config, 1, self._settings.wait + self._patience(config))
         for pause in pauses:
             if result.success or result.diagnosis is None or not result.diagnosis.transient:
                 break
             log.info("%s Trying again (attempt %d).", result.error_message, result.attempts + 1)
             if not pause_before_retry(pause, deadline, self._stop):
                 break
-            result = self._attempt(config, result.attempts + 1, max(1.0, deadline.left()))
+            result = self._attempt(config, result.attempts + 1, deadline.left() + 1.0)
         if not result.success and self._stop.is_set():
             return _failed(config, INTERRUPTED, result.attempts)
         return result
 
+    def _patience(self, config: DatabaseConfig) -> float:
+        """Return the seconds in which each host had its time to connect and the last one its time to answer."""
+        return self._settings.connect_timeout * (2 + (config.host or "").count(","))
+
     def _attempt(
-        self, config: DatabaseConfig, attempts: int, seconds: float | None, variable: str = "DATABASE_URL"
+        self, config: DatabaseConfig, attempts: int, seconds: float, variable: str = "DATABASE_URL"
     ) -> ConnectionResult:
         engine: Engine | None = None
         try:
@@ -212,7 +217,7 @@ class SmartConnectionManager:
     def _fall_back(self, failed: ConnectionResult) -> ConnectionResult:
         assert self._settings.fallback_url is not None  # noqa: S101 - `_may_fall_back` asked
         config = DatabaseURLParser.parse_url(self._settings.fallback_url.get_secret_value())
-        found = self._attempt(config, failed.attempts, None, "DATABASE_FALLBACK_URL")
+        found = self._attempt(config, failed.attempts, self._patience(config), "DATABASE_FALLBACK_URL")
         if not found.success:
             return replace(failed, error_message=f"{failed.error_message} {found.error_message}")
         log.warning("%s DATABASE_FALLBACK_URL (%s) is used instead.", failed.error_message, found.target)

@@ -81,6 +81,10 @@ class Watchdog:
         with self._changed:
             return self._armed.pop(id(link), None) is None
 
+    def is_watching(self) -> bool:
+        """Say whether the thread is there; it ends when there was nothing to watch for a while."""
+        return self._thread is not None
+
     def before_fork(self) -> None:
         """Take the lock."""
         self._changed.acquire()

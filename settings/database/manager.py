@@ -15,6 +15,7 @@ from settings.database.connection import ConnectionResult, SmartConnectionManage
 from settings.database.diagnosis import NOT_CONFIGURED, diagnose_database
 from settings.database.ping import ask, driver_connection
 from settings.database.sessions import Sessions, UnitOfWork
+from settings.forks import watch_forks
 from settings.probe import Fact, HealthStatus, Reading
 from settings.problems import BootstrapError
 
@@ -27,19 +28,22 @@ class DatabaseManager:
 
     Args:
         connections: Makes the engine; connected on first use when nobody did before.
-        scope: Identifies the running application context; a thread where there is none.
+        scope: Identifies the running application context; where it says None, the thread has the session.
 
     Attributes:
         session: The session of the running application context; `with database.session() as session:` commits at the
             end of the block, rolls back on an exception and returns the connection.
     """
 
-    def __init__(self, connections: SmartConnectionManager, *, scope: Callable[[], Hashable] | None = None) -> None:
+    def __init__(
+        self, connections: SmartConnectionManager, *, scope: Callable[[], Hashable | None] | None = None
+    ) -> None:
         self._connections = connections
         self._connecting = threading.RLock()
         self._followers: list[Callable[[Engine], object]] = []
         self._sessions = Sessions(lambda: self.engine, scope=scope)
         self.session: scoped_session[UnitOfWork] = self._sessions.scoped
+        watch_forks(self)
 
     @property
     def result(self) -> ConnectionResult:
@@ -81,12 +85,13 @@ class DatabaseManager:
 
         Args:
             timeout: Most seconds that the answer may take, in all; None: as long as the time-outs of the settings let
-                it. A connection that has to be made anew counts in whole seconds, one at the least.
+                it. A connection that has to be made anew counts in libpq's whole seconds, two at the least; and where
+                others snatch each place in the pool that gets free, the wait may last DATABASE_POOL_TIMEOUT.
         """
         begin = time.perf_counter()
         try:
             with self._connections.watchdog.within(timeout):
-                ask(self.engine, timeout)
+                ask(self.engine, places=self._connections.places(), timeout=timeout)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is diagnosed, and shown when unknown
             found = diagnose_database(error, target=self.result.target)
             return Reading(HealthStatus.UNHEALTHY, self.result.target, found.code, found.cause, found.fix)
@@ -158,6 +163,17 @@ class DatabaseManager:
         """Return the session of this context and dispose of the engine's connections; may be called again."""
         self.remove_session()
         self._connections.disconnect()
+
+    def before_fork(self) -> None:
+        """Let a connect or reconnect that is under way go on: it would keep the fork waiting."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing was taken."""
+
+    def after_fork_in_child(self) -> None:
+        """Begin without the sessions of the parent, whose connections are the parent's."""
+        self._connecting = threading.RLock()
+        self._sessions.forget()
 
     def _well(self, facts: Mapping[str, Fact]) -> Reading:
         result, why = self.result, self.result.diagnosis

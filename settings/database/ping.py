@@ -2,7 +2,6 @@
 
 import os
 import time
-from math import inf
 from typing import Any
 
 from sqlalchemy import Engine
@@ -15,12 +14,13 @@ from settings.problems import BootstrapError
 POLL_SECONDS = 0.02
 
 
-def ask(engine: Engine, timeout: float | None) -> None:
+def ask(engine: Engine, *, places: int, timeout: float | None) -> None:
     """Make the database answer once, or raise what its driver raises.
 
     Args:
         engine: What to ask.
-        timeout: Most seconds to wait for a place in the pool; None: DATABASE_POOL_TIMEOUT.
+        places: Connections that its pool gives out at once.
+        timeout: Most seconds to wait while all of them are in use; None: DATABASE_POOL_TIMEOUT.
 
     Raises:
         BootstrapError: When the file of a SQLite database is gone.
@@ -29,7 +29,7 @@ def ask(engine: Engine, timeout: float | None) -> None:
         driver_connection(engine).execute("SELECT 1")
         return
     if timeout is not None and isinstance(engine.pool, QueuePool):
-        _wait_for_a_place(engine.pool, time.monotonic() + timeout)
+        _wait_for_a_place(engine.pool, places, time.monotonic() + timeout)
     # A checkout asks by itself: by the pre-ping of an old connection, or by making a new one.
     connection = engine.raw_connection()
     try:
@@ -48,9 +48,8 @@ def driver_connection(engine: Engine) -> Any:  # noqa: ANN401 - each driver's ow
         connection.close()
 
 
-def _wait_for_a_place(pool: QueuePool, until: float) -> None:
-    size = pool.size() + pool._max_overflow if pool._max_overflow >= 0 else inf
-    while pool.checkedout() >= size:
+def _wait_for_a_place(pool: QueuePool, places: int, until: float) -> None:
+    while pool.checkedout() >= places:
         if time.monotonic() >= until:
             raise PoolTimeoutError("every connection of the pool stayed in use")
         time.sleep(POLL_SECONDS)

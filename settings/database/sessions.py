@@ -27,12 +27,12 @@ class Sessions:
 
     Args:
         engine: Returns the engine in use, also after a reconnect.
-        scope: Identifies the application context that runs; the thread when None.
+        scope: Identifies the application context that runs; the thread counts where it, or its answer, is None.
     """
 
-    def __init__(self, engine: Callable[[], Engine], *, scope: Callable[[], Hashable] | None = None) -> None:
-        self._engine = engine
-        self.scoped: scoped_session[UnitOfWork] = scoped_session(self.new, scopefunc=scope or threading.get_ident)  # type: ignore[arg-type] # any factory does; the annotation names sessionmaker
+    def __init__(self, engine: Callable[[], Engine], *, scope: Callable[[], Hashable | None] | None = None) -> None:
+        self._engine, self._scope = engine, scope
+        self.scoped: scoped_session[UnitOfWork] = scoped_session(self._of_scope, scopefunc=self._key)  # type: ignore[arg-type] # any factory does; the annotation names sessionmaker
 
     def new(self) -> UnitOfWork:
         """Return a session that belongs to nobody; the caller closes it."""
@@ -44,3 +44,22 @@ class Sessions:
             return False
         self.scoped.remove()
         return True
+
+    def forget(self) -> None:
+        """Drop every session without a word to the database, for a child of a fork."""
+        self._registry().clear()
+
+    def _key(self) -> Hashable:
+        key = None if self._scope is None else self._scope()
+        return threading.current_thread() if key is None else key
+
+    def _of_scope(self) -> UnitOfWork:
+        # A thread that has ended takes nothing back itself, and its connection would be missing in the pool.
+        for key in tuple(self._registry()):
+            if isinstance(key, threading.Thread) and not key.is_alive():
+                self._registry().pop(key).close()
+        return self.new()
+
+    def _registry(self) -> dict[Hashable, UnitOfWork]:
+        found: dict[Hashable, UnitOfWork] = self.scoped.registry.registry
+        return found

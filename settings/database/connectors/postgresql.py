@@ -56,7 +56,7 @@ class PostgreSQLConnector:
             "echo": self._settings.echo,
             "connect_args": self._connect_arguments(config),
         }
-        return with_manners(options, self._adorn)
+        return with_manners(options, partial(self._adorn, config))
 
     def engine(self, config: DatabaseConfig) -> Engine:
         """Return an engine that has not connected yet."""
@@ -79,10 +79,10 @@ class PostgreSQLConnector:
         arguments = {name: value for name, value in ours.items() if name not in config.options}
         return {**arguments, "connection_factory": partial(WatchedConnection, watchdog=self._watchdog)}
 
-    def _adorn(self, engine: Engine) -> None:
+    def _adorn(self, config: DatabaseConfig, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._hasten)
         event.listen(engine, "handle_error", _end_by_the_deadline)
-        if self._settings.statement_timeout:
+        if self._settings.statement_timeout and "statement_timeout" not in config.options.get("options", ""):
             event.listen(engine, "begin", self._limit)
 
     def _hasten(self, _dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
@@ -93,6 +93,8 @@ class PostgreSQLConnector:
             options["connect_timeout"] = max(1, ceil(left)) if wanted <= 0 else min(wanted, max(1, ceil(left)))
 
     def _limit(self, connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
         # Local to the transaction: behind a transaction pooler a session's setting would reach strangers.
         milliseconds = max(1, round(self._settings.statement_timeout * 1000))
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")

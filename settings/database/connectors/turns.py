@@ -3,12 +3,12 @@
 import sqlite3
 import threading
 import weakref
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection
 
 from settings.database.connectors.watched_sqlite import OwnConnection, refusal
-from settings.forks import watch_forks
 
 
 class SharedConnection(OwnConnection):
@@ -26,7 +26,6 @@ class SharedConnection(OwnConnection):
         self._owner: threading.Thread | None = None
         self._begun: list[weakref.ref[Connection]] = []
         self._ending = threading.local()
-        watch_forks(self)
 
     def begin(self, who: Connection, mode: str) -> str:
         """Return the statement that begins a transaction, or a savepoint in it, once this thread's turn has come.
@@ -68,7 +67,8 @@ class SharedConnection(OwnConnection):
     def after_fork_in_child(self) -> None:
         """Begin anew on the child's own copy of the memory, without the transaction of a thread that is not here."""
         self._turn, self._begun, self._owner = threading.Condition(threading.RLock()), [], None
-        super().rollback()
+        with suppress(sqlite3.ProgrammingError):  # it may be closed
+            sqlite3.Connection.rollback(self)
 
     @staticmethod
     def _opening(position: int, mode: str) -> str:
@@ -92,7 +92,7 @@ class SharedConnection(OwnConnection):
             if position is not None:
                 self._finish(position, committed=committed)
             elif not self._begun:
-                (super().commit if committed else super().rollback)()
+                self._close(0, committed=committed)
 
     def _finish(self, position: int, *, committed: bool) -> None:
         within = self._begun[position + 1 :]

@@ -40,7 +40,10 @@ class SocketLink:
 
 
 class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no annotations
-    """A connection under a watchdog.
+    """A connection under a watchdog that serves the process which made it, and no child of it.
+
+    A child that was forked while the connection was in use can neither speak on it nor end it: both would reach the
+    parent's session.
 
     Args:
         dsn: libpq's connection string.
@@ -52,13 +55,17 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.cursor_factory = WatchedCursor
         self.watchdog = watchdog
         self.link = SocketLink(self.fileno())
+        self._process = os.getpid()
 
     def bounded(self, operation: Callable[..., T], *arguments: object) -> T:
         """Return what `operation` returns, or fail when the server takes longer than the deadline.
 
         Raises:
             DeadlineExceededError: When it did; the connection is closed then.
+            OperationalError: In a child of the process that made the connection.
         """
+        if self._is_inherited():
+            raise OperationalError(f"this connection belongs to process {self._process}, which forked this one")
         seconds = self.watchdog.allowed()
         if seconds == inf:
             return operation(*arguments)
@@ -82,8 +89,17 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.bounded(super().commit)
 
     def rollback(self) -> None:
-        """Roll back, by the deadline."""
-        self.bounded(super().rollback)
+        """Roll back, by the deadline; nothing in a child."""
+        if not self._is_inherited():
+            self.bounded(super().rollback)
+
+    def close(self) -> None:
+        """Close the connection; nothing in a child."""
+        if not self._is_inherited():
+            super().close()
+
+    def _is_inherited(self) -> bool:
+        return self._process != os.getpid()
 
 
 class WatchedCursor(cursor):  # type: ignore[misc] # psycopg2 has no annotations
@@ -102,6 +118,13 @@ class WatchedCursor(cursor):  # type: ignore[misc] # psycopg2 has no annotations
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> Any:  # noqa: ANN401 - psycopg2's signature
         """Copy to or from a file."""
         return self.connection.bounded(super().copy_expert, sql, file, size)
+
+    def close(self) -> None:
+        """Close the cursor; the server forgets one of its own side now."""
+        if self.name is None or self.connection.closed:
+            super().close()
+        else:
+            self.connection.bounded(super().close)
 
     def fetchone(self) -> Any:  # noqa: ANN401 - psycopg2's signature
         """Fetch a row; one of a server-side cursor comes from the server only now."""

@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from settings.database.deadline import Watchdog
+from settings.forks import watch_forks
 
 T = TypeVar("T")
 
@@ -19,9 +20,20 @@ def refusal(words: str, name: str) -> sqlite3.OperationalError:
 
 
 class OwnConnection(sqlite3.Connection):
-    """A connection under a watchdog that never begins a transaction by itself."""
+    """A connection under a watchdog that never begins a transaction by itself.
+
+    It serves the process that made it: in a child forked while it was in use it neither speaks nor ends, because the
+    locks and the shared index of the file are the parent's (sqlite.org/howtocorrupt.html, 2.6).
+    """
 
     watchdog: Watchdog | None = None
+    # What is left of a parent's connections; sqlite3 closes one that nobody refers to.
+    inherited: ClassVar[list[sqlite3.Connection]] = []
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - sqlite3's own
+        super().__init__(*arguments, **options)
+        self._is_inherited = False
+        watch_forks(self)
 
     @property
     def isolation_level(self) -> None:
@@ -36,8 +48,40 @@ class OwnConnection(sqlite3.Connection):
         """Interrupt the statement that runs now."""
         self.interrupt()
 
+    def commit(self) -> None:
+        """Commit; nothing in a child."""
+        if not self._is_inherited:
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll back; nothing in a child."""
+        if not self._is_inherited:
+            super().rollback()
+
+    def close(self) -> None:
+        """Close the connection; nothing in a child."""
+        if not self._is_inherited:
+            super().close()
+
+    def before_fork(self) -> None:
+        """Let a statement that runs go on."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing was taken."""
+
+    def after_fork_in_child(self) -> None:
+        """Be of no use here, and stay as it is."""
+        self._is_inherited = True
+        self.inherited.append(self)
+
     def cursor(self, factory: Any = None) -> Any:  # noqa: ANN401 - sqlite3's signature
-        """Return a cursor; one with a deadline where there is a watchdog."""
+        """Return a cursor; one with a deadline where there is a watchdog.
+
+        Raises:
+            sqlite3.OperationalError: In a child of the process that made the connection.
+        """
+        if self._is_inherited:
+            raise refusal("this connection belongs to the process that forked this one", "SQLITE_MISUSE")
         return super().cursor(WatchedCursor if factory is None else factory)
 
 

@@ -188,3 +188,29 @@ def test_missing_folder_is_made(tmp_path: Path) -> None:
         connection.execute(text("CREATE TABLE t (id INTEGER)"))
     assert (tmp_path / "a/b/app.db").is_file()
     engine.dispose()
+
+
+def test_autocommit_runs_outside_of_transactions(file_engine: Engine) -> None:
+    """With AUTOCOMMIT there is no BEGIN, so VACUUM works, and the next transaction is one again."""
+    autocommit = file_engine.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER)"))
+        connection.execute(text("VACUUM"))
+    with file_engine.connect() as connection:
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+        connection.rollback()
+    assert _numbers(file_engine) == []
+
+
+def test_deadline_ends_a_statement_of_the_engine(tmp_path: Path) -> None:
+    """DATABASE_TIMEOUT interrupts SQLite too, and the busy time-out is never longer."""
+    config = DatabaseURLParser.parse_url(f"sqlite:///{tmp_path}/app.db")
+    engine = SQLiteConnector(DatabaseSettings(timeout=0.1)).engine(config)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 100
+        with pytest.raises(OperationalError) as caught:
+            connection.execute(
+                text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT max(x) FROM n")
+            )
+    assert _errorname(caught.value) == "SQLITE_INTERRUPT"
+    engine.dispose()
