@@ -58,6 +58,11 @@ class Access:
         """Whether there is a token to sign in with."""
         return bool(self._token)
 
+    @property
+    def offered(self) -> bool:
+        """Whether anybody at all may see the page."""
+        return self.with_token or self._page
+
     def caller(self, environ: Environ) -> Caller:
         """Return what this request may do: by token, by cookie, or because it comes from this machine."""
         scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")

@@ -76,6 +76,11 @@ class Kept(Generic[Value]):
         latest = self._latest
         return latest if answered else Answer(latest.value, latest.asked_at, late=True)
 
+    def forget(self) -> None:
+        """Ask anew at the next `get`, however young the answer is; a question under way does not count."""
+        with self._lock:
+            self._tried_at = self._under_way = None
+
     def _is_fresh(self) -> bool:
         asked_at = self._tried_at
         return asked_at is not None and 0 <= self._wall() - asked_at < FRESH_SECONDS
@@ -107,3 +112,26 @@ class Kept(Generic[Value]):
         self._lock = threading.Lock()
         self._latest = Answer(self._empty)
         self._tried_at, self._under_way = None, None
+
+
+def within(seconds: float, name: str, work: Callable[[], object]) -> bool:
+    """Do `work` on a thread of its own and say whether it succeeded in time; what it raises is logged.
+
+    Work that is late is not stopped: it may still be done later.
+    """
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("%s failed", name)
+        else:
+            done.set()
+        finally:
+            ended.set()
+
+    ended = threading.Event()
+    threading.Thread(target=run, name=name, daemon=True).start()
+    ended.wait(seconds)
+    return done.is_set()

@@ -1,12 +1,20 @@
 """Puts the routes on an application: a blueprint, and the probes in front of everything."""
 
-from flask import Blueprint, Flask, Response, abort, request
+import logging
+from collections.abc import Callable
+from pathlib import Path
 
-from settings.status.access import Access
+from flask import Blueprint, Flask, Response, abort, request, send_from_directory
+
+from settings.status.access import COOKIE, SIGNED_IN_SECONDS, Access, is_same_origin
+from settings.status.kept import within
 from settings.status.model import StatusSettings
+from settings.status.pages import Pages
 from settings.status.probes import Body, Health, ProbesFirst, probe_headers
 from settings.status.sources import StatusSources
-from settings.status.view import Views
+from settings.status.view import Gatherer
+
+log = logging.getLogger(__name__)
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -17,43 +25,152 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",  # with no-referrer a form would say "Origin: null"
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+ACTION_SECONDS = 3.0
+STATIC = Path(__file__).parent / "static"
+ROUTES = ("livez", "readyz", "healthz", "metrics", "status")
+TAKEN = "STATUS_PREFIX: the application has a route %s of its own [status-route-taken]. Fix: set STATUS_PREFIX=/ops"
+NOT_CHANGED = (
+    "The database did not take the change in time, or refused it; the log says why. "
+    "Look at the alert again before you repeat it."
+)
+FOREIGN = (
+    "This came from another site, or through a proxy that hides the address of this one. "
+    "Behind a proxy set APP_PROXY_HOPS to the number of proxies in front and pass the Host header on."
+)
 
 
 def install_status(app: Flask, settings: StatusSettings, sources: StatusSources) -> None:
-    """Serve /livez, /readyz, /healthz and /status under STATUS_PREFIX.
+    """Serve /livez, /readyz, /healthz, /metrics and /status under STATUS_PREFIX.
 
     The first two are answered in front of the application's `wsgi_app` too, so that none of its hooks, guards
     and error handlers can touch them; all of them are in its url_map.
     """
     access = Access(settings, sources.environment)
     health = Health(sources, access)
-    app.register_blueprint(status_blueprint(settings.prefix, access, health, Views(sources)))
     first = {f"{settings.prefix}/livez": health.livez, f"{settings.prefix}/readyz": health.readyz}
+    _warn_of_taken(app, settings.prefix)
+    blueprint = Blueprint("twelvefactor", __name__, url_prefix=settings.prefix or None)
+    for name in ROUTES[:3]:
+        blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)))
+    People(settings.prefix, access, sources).add_to(blueprint)
+    app.register_blueprint(blueprint)
     app.wsgi_app = ProbesFirst(app.wsgi_app, first)  # type: ignore[method-assign] # Flask's documented place for middleware
 
 
-def status_blueprint(prefix: str, access: Access, health: Health, views: Views) -> Blueprint:
-    """Return the blueprint; its endpoints are `twelvefactor.livez`, `twelvefactor.status` and so on."""
-    blueprint = Blueprint(
-        "twelvefactor", __name__, url_prefix=prefix or None, static_folder="static", static_url_path="/status/static"
-    )
-    for name in ("livez", "readyz", "healthz"):
-        answer = getattr(health, name)
-        blueprint.add_url_rule(f"/{name}", name, lambda answer=answer: _probe(answer(request.environ)))
+def _warn_of_taken(app: Flask, prefix: str) -> None:
+    ours = {f"{prefix}/{name}" for name in ROUTES}
+    for rule in app.url_map.iter_rules():
+        if rule.rule in ours:
+            log.warning(TAKEN, rule.rule)
 
-    @blueprint.get("/status")
-    def status() -> Response:
-        if not access.caller(request.environ).may_see:
+
+def _probe_view(answer: Callable[[dict[str, object]], Body]) -> Callable[[], Response]:
+    def view() -> Response:
+        status, body = answer(request.environ)
+        return Response(body, status, probe_headers(body))
+
+    return view
+
+
+class People:
+    """The routes for people, and /metrics: each looks at the caller before anything else.
+
+    Args:
+        prefix: STATUS_PREFIX.
+        access: Who may see and change.
+        sources: What is shown.
+    """
+
+    def __init__(self, prefix: str, access: Access, sources: StatusSources) -> None:
+        self._prefix, self._access, self._sources = prefix, access, sources
+        self._gatherer, self._pages = Gatherer(sources), Pages()
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        """Add the routes."""
+        add = blueprint.add_url_rule
+        add("/status", "status", self.status)
+        add("/status/static/<path:filename>", "asset", self.asset)
+        add("/status/sign-in", "sign_in", self.sign_in, methods=["POST"])
+        add("/status/sign-out", "sign_out", self.sign_out, methods=["POST"])
+        add("/status/alerts/<int:number>/<any(acknowledge, resolve):change>", "alert", self.alert, methods=["POST"])
+
+    def status(self) -> Response:
+        """Show the page, or the way to sign in, or nothing at all."""
+        caller = self._access.caller(request.environ)
+        if not caller.may_see:
+            return self._ask_for_token()
+        live = "live" in request.args
+        return _html(self._pages.status(self._gatherer.gather(), caller, base=self._base(), live=live))
+
+    def sign_in(self) -> Response:
+        """Give a browser that knows the token a cookie that stands for it."""
+        if not self._access.with_token:
             abort(404)
-        return Response(views.page(), mimetype="text/html", headers=HEADERS)
+        self._refuse_foreign()
+        if not self._access.is_token(request.form.get("token", "").strip()):
+            return self._ask_for_token(wrong=True)
+        response = _see_other(self._base())
+        secure = request.is_secure or request.headers.get("Origin", "").startswith("https://")
+        response.set_cookie(
+            COOKIE, self._access.cookie(request.form.get("name", "")), max_age=SIGNED_IN_SECONDS, path=self._base(),
+            httponly=True, samesite="Strict", secure=secure,
+        )  # fmt: skip
+        return response
 
-    return blueprint
+    def sign_out(self) -> Response:
+        """Take the cookie back."""
+        self._refuse_foreign()
+        response = _see_other(self._base())
+        response.delete_cookie(COOKIE, path=self._base(), httponly=True, samesite="Strict")
+        return response
+
+    def alert(self, number: int, change: str) -> Response:
+        """Acknowledge or resolve an alert, for those who may, from a page of ours."""
+        caller = self._access.caller(request.environ)
+        if not caller.may_change:
+            return self._ask_for_token()
+        if caller.by_cookie or "Authorization" not in request.headers:
+            self._refuse_foreign()
+        alerts = self._sources.alerts
+        by = caller.name or request.remote_user or "status page"
+        work = (lambda: alerts.acknowledge(number, by)) if change == "acknowledge" else (lambda: alerts.resolve(number))
+        if not within(ACTION_SECONDS, f"status-{change}", work):
+            return _html(self._pages.message(base=self._base(), title="Not changed", text=NOT_CHANGED), 503)
+        self._gatherer.forget()
+        return _see_other(f"{self._base()}#alerts")
+
+    def _ask_for_token(self, *, wrong: bool = False) -> Response:
+        """Tell nothing: where no token is set, not even that there is a page."""
+        if not self._access.with_token:
+            abort(404)
+        response = _html(self._pages.sign_in(base=self._base(), wrong=wrong), 401)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    def _refuse_foreign(self) -> None:
+        if not is_same_origin(request.environ):
+            abort(_html(self._pages.message(base=self._base(), title="Refused", text=FOREIGN), 403))
+
+    def _base(self) -> str:
+        """Return the path of the page as the browser sees it, whatever it is mounted under."""
+        return f"{request.script_root}{self._prefix}/status"
+
+    def asset(self, filename: str) -> Response:
+        """Serve the style, the script and the icons, which hold nothing of the service."""
+        if not self._access.offered:
+            abort(404)
+        response = send_from_directory(STATIC, filename)
+        response.headers.update({**HEADERS, "Cache-Control": "no-cache"})
+        return response
 
 
-def _probe(answer: Body) -> Response:
-    status, body = answer
-    return Response(body, status, probe_headers(body))
+def _html(text: str, status: int = 200) -> Response:
+    return Response(text, status, HEADERS, mimetype="text/html")
+
+
+def _see_other(path: str) -> Response:
+    return Response(status=303, headers={**HEADERS, "Location": path})

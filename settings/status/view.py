@@ -1,19 +1,41 @@
-"""What a page shows, gathered from the sources, and its HTML."""
+"""What a page shows at one moment, gathered from the sources without waiting long for any of them."""
 
-from collections.abc import Mapping
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from settings.status.rows import Service, read
-from settings.status.sources import StatusSources
+from settings.status.jobs import JobLine, merged_jobs
+from settings.status.kept import Kept
+from settings.status.merge import (
+    MergedError,
+    MergedService,
+    Process,
+    merged_errors,
+    merged_services,
+    own_body,
+    processes_of,
+)
+from settings.status.rows import Alert, BootRow, Snapshot, read
+from settings.status.sources import Setting, StatusSources
 from settings.status.verdict import Verdict, verdict_of, worst
 
-TEMPLATES = Path(__file__).parent / "templates"
-HEADLINES: Mapping[Verdict, str] = {"pass": "All well", "warn": "Degraded", "fail": "Down"}
+OPEN = ("active", "acknowledged")
+MAX_ALERTS = 100
+INTERVALS_UNTIL_GONE = 2.5
+"""Snapshot intervals after which a process that wrote nothing is taken for dead: one late write is none."""
+_SEVERITIES = ("critical", "high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the database holds for the page."""
+
+    alerts: tuple[Alert, ...] = ()
+    runs: tuple[Mapping[str, Any], ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +43,122 @@ class View:
     """One moment of everything.
 
     Attributes:
-        verdict: The worst of all services.
-        headline: The verdict in words.
+        verdict: The worst of all services; `fail` while this process ends.
         at: The moment, in seconds since 1970.
+        stored_at: When the tables were read (alerts, history of runs, other processes); None: never yet.
+        late: Whether the tables could not be read anew in time.
+        processes: The serving processes, the one that answers first.
+        alerts: Open alerts: those that nobody looks after yet first, then by severity.
+        settings: Settings by room.
     """
 
     app_name: str
     environment: str
     verdict: Verdict
-    headline: str
+    shutting_down: bool
     at: float
-    services: tuple[Service, ...]
+    stored_at: float | None
+    late: bool
+    processes: tuple[Process, ...]
+    services: tuple[MergedService, ...]
+    jobs: tuple[JobLine, ...]
+    alerts: tuple[Alert, ...]
+    errors: tuple[MergedError, ...]
+    boot: tuple[BootRow, ...]
+    settings: Mapping[str, Sequence[Setting]]
+
+    @property
+    def troubled(self) -> tuple[MergedService, ...]:
+        """The services that are not well, the worst first."""
+        bad = [each for each in self.services if verdict_of(each.row) != "pass"]
+        return tuple(sorted(bad, key=lambda each: verdict_of(each.row) != "fail"))
+
+    @property
+    def ordered_services(self) -> tuple[MergedService, ...]:
+        """All services, those that are not well first."""
+        troubled = self.troubled
+        return (*troubled, *(each for each in self.services if each not in troubled))
+
+    @property
+    def headline(self) -> str:
+        """The verdict in two or three words."""
+        if self.shutting_down:
+            return "Shutting down"
+        names = ", ".join(each.row.name for each in self.troubled)
+        return {"pass": "All well", "warn": f"Degraded: {names}", "fail": f"Down: {names}"}[self.verdict]
+
+    @property
+    def here(self) -> int:
+        """How many processes run on the machine that answers."""
+        return sum(process.host == self.processes[0].host for process in self.processes)
+
+    @property
+    def machines(self) -> int:
+        """How many machines the processes run on."""
+        return len({process.host for process in self.processes})
 
 
-class Views:
-    """Gathers views of the sources and renders them; autoescaping is always on."""
+class Gatherer:
+    """Gathers views. What lies in the database is asked for on a thread of its own and kept for a second.
 
-    def __init__(self, sources: StatusSources) -> None:
-        self._sources = sources
+    Args:
+        sources: Where everything comes from.
+        wall: Seconds since 1970.
+    """
+
+    def __init__(self, sources: StatusSources, *, wall: Callable[[], float] = time.time) -> None:
+        self._sources, self._wall = sources, wall
+        self._stored = Kept("status tables", self._read_tables, empty=Stored(), wall=wall)
 
     def gather(self) -> View:
-        """Return how everything is now."""
-        services = tuple(read(Service, each) for each in self._sources.services().values())
-        verdict = worst(map(verdict_of, services))
-        now = datetime.now(UTC).timestamp()
-        return View(self._sources.app_name, self._sources.environment, verdict, HEADLINES[verdict], now, services)
+        """Return how everything is now, within about a second whatever hangs."""
+        sources, now = self._sources, self._wall()
+        answer = self._stored.get()
+        stored, closing = answer.value, sources.shutting_down()
+        processes = tuple(processes_of(self._own(now), stored.snapshots))
+        services = tuple(merged_services(processes))
+        return View(
+            app_name=sources.app_name,
+            environment=sources.environment,
+            verdict="fail" if closing else worst(verdict_of(each.row) for each in services),
+            shutting_down=closing,
+            at=now,
+            stored_at=answer.asked_at,
+            late=answer.late,
+            processes=processes,
+            services=services,
+            jobs=tuple(merged_jobs(processes, stored.runs, now)),
+            alerts=stored.alerts,
+            errors=tuple(merged_errors(processes)),
+            boot=tuple(read(BootRow, each) for each in sources.boot),
+            settings=_by_room(sources.settings()),
+        )
 
-    def page(self) -> str:
-        """Return the page for people."""
-        return self._templates.get_template("status.html").render(view=self.gather())
+    def forget(self) -> None:
+        """Read the tables anew for the next view: something in them was changed here."""
+        self._stored.forget()
 
-    @cached_property
-    def _templates(self) -> Environment:
-        """The page's own environment: an application's filters, globals and overrides stay out of it."""
-        return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    def _own(self, now: float) -> Snapshot:
+        return Snapshot(self._sources.process(), socket.gethostname(), os.getpid(), now, own_body(self._sources))
+
+    def _read_tables(self) -> Stored:
+        sources = self._sources
+        alerts = [read(Alert, each) for status in OPEN for each in sources.alerts.list(status, MAX_ALERTS)]
+        snapshots = sources.snapshots(INTERVALS_UNTIL_GONE * sources.snapshot_seconds)
+        return Stored(
+            alerts=tuple(sorted(alerts, key=_urgency)),
+            runs=tuple(sources.run_history()),
+            snapshots=tuple(read(Snapshot, each) for each in snapshots),
+        )
+
+
+def _urgency(alert: Alert) -> tuple[bool, int, float]:
+    place = _SEVERITIES.index(alert.severity) if alert.severity in _SEVERITIES else 0
+    return alert.status == "acknowledged", place, -(alert.last_occurrence or 0.0)
+
+
+def _by_room(settings: Iterable[Setting]) -> dict[str, list[Setting]]:
+    rooms: dict[str, list[Setting]] = {}
+    for each in settings:
+        rooms.setdefault(each[0], []).append(each)
+    return rooms

@@ -1,5 +1,6 @@
 """An application with the status routes and sources that a test can change at will."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -35,6 +36,89 @@ class FakeService:
     latencies: tuple[float, ...] = (1.0, 2.0, 1.5)
 
 
+@dataclass(frozen=True)
+class FakeJob:
+    """A job in the shape of JobStatus."""
+
+    name: str
+    schedule: str = "every 30 s"
+    once: bool = False
+    state: str = "idle"
+    runs: int = 3
+    failures: int = 0
+    last_started: datetime | None = SINCE
+    last_duration_seconds: float | None = 0.012
+    last_outcome: str = "ok"
+    last_error: str = ""
+    next_run: datetime | None = None
+    owner: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class FakeError:
+    """An error in the shape of the log room's."""
+
+    fingerprint: str
+    seen: int = 12
+    suppressed: int = 7
+    first_seen: float = SINCE.timestamp()
+    last_seen: float = SINCE.timestamp() + 60
+    example: str = "ValueError: no such order 7"
+
+
+class FakeAlerts:
+    """Alerts in the shape of `services.alerts`, held in a list; `broken` lets every call raise it."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+        self.broken: Exception | None = None
+        self.hold: threading.Event | None = None
+        self.asked = 0
+
+    def add(self, **columns: object) -> None:
+        """Add an alert with these columns."""
+        number = len(self.rows) + 1
+        base = {"id": number, "alert_type": "latency", "severity": "high", "title": "slow", "status": "active",
+                "first_occurrence": SINCE, "last_occurrence": SINCE}  # fmt: skip
+        self.rows.append({**base, **columns})
+
+    def list(self, status: str | None = None, limit: int = 100) -> "list[dict[str, object]]":
+        """Return the rows of a status."""
+        self.asked += 1
+        if self.hold is not None:
+            self.hold.wait(30)
+        if self.broken is not None:
+            raise self.broken
+        return [row for row in self.rows if status in (None, row["status"])][:limit]
+
+    def acknowledge(self, id: int, by: str) -> None:  # noqa: A002 - the name of the column
+        """Note who looks after it."""
+        self._change(id, status="acknowledged", acknowledged_by=by, acknowledged_at=SINCE)
+
+    def resolve(self, id: int) -> None:  # noqa: A002 - the name of the column
+        """Note that it is over."""
+        self._change(id, status="resolved")
+
+    def _change(self, number: int, **columns: object) -> None:
+        if self.hold is not None:
+            self.hold.wait(30)
+        if self.broken is not None:
+            raise self.broken
+        self.rows[number - 1].update(columns)
+
+
+@dataclass(frozen=True)
+class FakeSnapshot:
+    """A snapshot in the shape of the database room's."""
+
+    process: str
+    host: str = "web-2"
+    pid: int = 7
+    written_at: datetime = SINCE
+    body: Mapping[str, object] = field(default_factory=dict)
+
+
 class World:
     """What the sources of a test say; a test changes it between two requests."""
 
@@ -42,6 +126,13 @@ class World:
         rows = [FakeService("database", critical=True), FakeService("migrations", critical=True), FakeService("cache")]
         self.services = {each.name: each for each in rows}
         self.closing = False
+        self.jobs: list[FakeJob] = []
+        self.errors: list[FakeError] = []
+        self.alerts = FakeAlerts()
+        self.history: list[dict[str, object]] = []
+        self.snapshots: list[FakeSnapshot] = []
+        self.boot: list[object] = []
+        self.settings: list[tuple[str, str, str, str]] = []
 
     def change(self, name: str, **changes: object) -> None:
         """Change a service."""
@@ -50,7 +141,20 @@ class World:
     def sources(self, environment: str = "development") -> StatusSources:
         """Return sources that read this world."""
         return StatusSources(
-            app_name="shop", environment=environment, services=lambda: self.services, shutting_down=lambda: self.closing
+            app_name="shop",
+            environment=environment,
+            services=lambda: self.services,
+            shutting_down=lambda: self.closing,
+            jobs=lambda: self.jobs,
+            repeated_errors=lambda limit: self.errors[:limit],
+            error_figures=lambda: {"seen": sum(each.seen for each in self.errors)},
+            alerts=self.alerts,
+            run_history=lambda: self.history,
+            snapshots=lambda _age: self.snapshots,
+            boot=self.boot,
+            settings=lambda: self.settings,
+            process=lambda: "web-1:1",
+            started_at=lambda: SINCE.timestamp(),
         )
 
 

@@ -1,0 +1,143 @@
+"""From what each process knows to one view of the fleet: this process as it is now, the others by their snapshots."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from settings.probe import HealthStatus
+from settings.status.rows import Job, RepeatedError, Service, Snapshot, read
+from settings.status.sources import StatusSources
+
+MAX_ERRORS = 20
+LONGEST_EXAMPLE = 4000
+_WORST_FIRST = [
+    HealthStatus.UNHEALTHY.value,
+    HealthStatus.UNKNOWN.value,
+    HealthStatus.FALLBACK.value,
+    HealthStatus.HEALTHY.value,
+    HealthStatus.DISABLED.value,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A serving process and all that it said.
+
+    Attributes:
+        here: Whether it is the one that answers.
+        seen_at: When it said it, in seconds since 1970.
+        figures: Its counts of errors.
+    """
+
+    name: str
+    host: str
+    pid: int
+    here: bool
+    seen_at: float | None
+    started_at: float | None
+    services: tuple[Service, ...]
+    jobs: tuple[Job, ...]
+    errors: tuple[RepeatedError, ...]
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MergedService:
+    """A service as the fleet sees it.
+
+    Attributes:
+        row: The row of a process in the worst state, with the earliest time at which that state began.
+        processes: Names of the processes in that state.
+        asked: How many processes know the service.
+    """
+
+    row: Service
+    processes: tuple[str, ...]
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergedError:
+    """An error with its counts over all processes."""
+
+    row: RepeatedError
+    processes: int
+
+
+def own_body(sources: StatusSources) -> dict[str, Any]:
+    """Return what this process writes into its snapshot: JSON-ready, masked, a few kilobytes."""
+    errors = [read(RepeatedError, each) for each in sources.repeated_errors(MAX_ERRORS)]
+    return {
+        "started_at": sources.started_at(),
+        "services": [asdict(read(Service, each)) for each in sources.services().values()],
+        "jobs": [asdict(read(Job, each)) for each in sources.jobs()],
+        "errors": [asdict(replace(each, example=each.example[:LONGEST_EXAMPLE])) for each in errors],
+        "figures": dict(sources.error_figures()),
+    }
+
+
+def processes_of(own: Snapshot, others: Iterable[Snapshot]) -> list[Process]:
+    """Return this process first, as it is now, then the others as they wrote."""
+    ours = _process(own, here=True)
+    return [ours, *(_process(each, here=False) for each in others if each.process != own.process)]
+
+
+def _process(snapshot: Snapshot, *, here: bool) -> Process:
+    body = snapshot.body
+    return Process(
+        name=snapshot.process,
+        host=snapshot.host,
+        pid=snapshot.pid,
+        here=here,
+        seen_at=snapshot.written_at,
+        started_at=body.get("started_at"),
+        services=tuple(read(Service, each) for each in body.get("services", ())),
+        jobs=tuple(read(Job, each) for each in body.get("jobs", ())),
+        errors=tuple(read(RepeatedError, each) for each in body.get("errors", ())),
+        figures=body.get("figures", {}),
+    )
+
+
+def badness(status: str) -> int:
+    """Return the place of a status from the worst, 0, to the best; an unknown word is as bad as can be."""
+    return _WORST_FIRST.index(status) if status in _WORST_FIRST else 0
+
+
+def merged_services(processes: Sequence[Process]) -> list[MergedService]:
+    """Return each service in its worst state, in the order in which this process knows them."""
+    known: dict[str, list[tuple[str, Service]]] = {}
+    for process in processes:
+        for service in process.services:
+            known.setdefault(service.name, []).append((process.name, service))
+    return [_worst(each) for each in known.values()]
+
+
+def _worst(rows: list[tuple[str, Service]]) -> MergedService:
+    least = min(badness(service.status) for _, service in rows)
+    worst = sorted((each for each in rows if badness(each[1].status) == least), key=lambda each: each[0])
+    began = [service.since for _, service in worst if service.since is not None]
+    row = replace(worst[0][1], since=min(began, default=None))
+    return MergedService(row, tuple(name for name, _ in worst), len(rows))
+
+
+def merged_errors(processes: Sequence[Process]) -> list[MergedError]:
+    """Return the errors seen most often, counts added up, the most frequent first."""
+    known: dict[str, list[RepeatedError]] = {}
+    for process in processes:
+        for error in process.errors:
+            known.setdefault(error.fingerprint, []).append(error)
+    merged = [MergedError(_added(rows), len(rows)) for rows in known.values()]
+    return sorted(merged, key=lambda each: -each.row.seen)[:MAX_ERRORS]
+
+
+def _added(rows: list[RepeatedError]) -> RepeatedError:
+    first = [row.first_seen for row in rows if row.first_seen is not None]
+    last = [row.last_seen for row in rows if row.last_seen is not None]
+    return RepeatedError(
+        fingerprint=rows[0].fingerprint,
+        seen=sum(row.seen for row in rows),
+        suppressed=sum(row.suppressed for row in rows),
+        first_seen=min(first, default=None),
+        last_seen=max(last, default=None),
+        example=next((row.example for row in rows if row.example), ""),
+    )
