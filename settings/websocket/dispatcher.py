@@ -1,0 +1,100 @@
+"""The thread of the handlers: however slow one is, the connection goes on."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+MAX_WAITING = 1000
+"""Messages that wait for slow handlers; beyond it new ones are dropped and counted."""
+
+logger = logging.getLogger(__name__)
+Run = Callable[..., Any]
+"""Calls a function with arguments, in an application context."""
+
+
+class Dispatcher:
+    """Runs handlers one at a time, in order, on a daemon thread that starts with the first of them.
+
+    Args:
+        run: Calls a function with its arguments, in an application context.
+        limit: Messages that may wait.
+
+    Attributes:
+        lost: Messages dropped because handlers were too slow.
+        failures: Handlers that raised.
+    """
+
+    def __init__(self, run: Run, *, limit: int = MAX_WAITING) -> None:
+        self._run, self._limit = run, limit
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, without a thread: what a forked child does."""
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._thread: threading.Thread | None = None
+        self._ends = False
+        self.lost = self.failures = 0
+
+    def post(self, handler: Callable[..., object], *args: object) -> None:
+        """Run `handler` after what waits already; lost, and counted, when too much waits."""
+        with self._changed:
+            if len(self._waiting) >= self._limit:
+                self.lost += 1
+            else:
+                self._append(handler, args)
+
+    def post_always(self, handler: Callable[..., object], *args: object) -> None:
+        """Run `handler` after what waits already, however much that is: for what is rare and must not be lost."""
+        with self._changed:
+            self._append(handler, args)
+
+    def close(self, grace_seconds: float) -> None:
+        """Run what waits for at most `grace_seconds`; later posts do nothing."""
+        with self._changed:
+            self._ends = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(grace_seconds)
+
+    def before_fork(self) -> None:
+        """Take the lock."""
+        self._changed.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Release the lock."""
+        self._changed.release()
+
+    def _append(self, handler: Callable[..., object], args: tuple[object, ...]) -> None:
+        if self._ends:
+            return
+        self._waiting.append((handler, args))
+        self._changed.notify()
+        if self._thread is None:
+            thread = threading.Thread(target=self._work, name="websocket-handlers", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            handler, args = job
+            try:
+                self._run(handler, *args)
+            except (Exception, SystemExit):
+                self.failures += 1
+                logger.exception("a WebSocket handler failed: %s [websocket-handler-failed]", _name(handler))
+
+    def _next(self) -> tuple[Callable[..., object], tuple[object, ...]] | None:
+        with self._changed:
+            while not self._waiting:
+                if self._ends:
+                    return None
+                self._changed.wait()
+            return self._waiting.popleft()
+
+
+def _name(handler: Callable[..., object]) -> str:
+    return getattr(handler, "__qualname__", type(handler).__name__)
