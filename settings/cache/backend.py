@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flask import Flask
 from flask_caching import Cache
@@ -222,6 +222,12 @@ def masked_target(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
+def _secrets(url: str) -> frozenset[str]:
+    parts = urlsplit(url)
+    in_query = [value for name, value in parse_qsl(parts.query) if "password" in name]
+    return frozenset(each for each in (unquote(parts.password or ""), *in_query) if each)
+
+
 def _empty_prefix() -> Problem:
     message = "it is empty, and clear() would delete every key of the Redis database, other applications' too"
     return Problem(
@@ -255,7 +261,7 @@ def _with_redis(redis: RedisSettings, cache: CacheSettings) -> ResilientCache:
         RedisStore(functools.partial(connect, redis), prefix=cache.key_prefix),
         memory,
         target=masked_target(url),
-        diagnose=functools.partial(diagnose_redis, tls=tls),
+        diagnose=functools.partial(diagnose_redis, tls=tls, secrets=_secrets(url)),
         retry_after=cache.retry_after,
     )
     backend = _backend(failover, cache)

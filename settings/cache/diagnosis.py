@@ -5,9 +5,10 @@ own code is often only in the text.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from settings.problems import Diagnosis, mask_urls
+from settings.problems import Diagnosis, mask_secrets
 
 VARIABLE = "REDIS_URL"
 
@@ -131,8 +132,14 @@ _ROWS = (
         transient=False,
     ),
     _Row(
+        "redis-tls-closed",
+        r"UNEXPECTED_EOF|EOF occurred in violation",
+        "Redis, or what is in front of it, closed the connection within the TLS handshake",
+        "see its log; use redis:// for a plain port",
+    ),
+    _Row(
         "redis-tls",
-        r"SSL|TLSV1|WRONG_VERSION_NUMBER|EOF occurred in violation",
+        r"\[SSL|SSLError|WRONG_VERSION_NUMBER",
         "the TLS handshake with Redis failed",
         "use rediss:// for a TLS port and redis:// for a plain one",
         transient=False,
@@ -141,7 +148,7 @@ _ROWS = (
         "redis-not-redis",
         r"InvalidResponse|Protocol Error|Invalid RESP",
         "what listens there does not speak Redis's protocol",
-        "mend host and port of REDIS_URL",
+        "mend host and port of REDIS_URL; a port that wants TLS needs rediss://",
         transient=False,
     ),
     _Row(
@@ -205,18 +212,19 @@ CODES = frozenset({row.code for row in _ROWS} | {"redis-unknown", "redis-url-opt
 """Every code that this room gives."""
 
 
-def diagnose_redis(error: BaseException, *, tls: bool = False) -> Diagnosis:
+def diagnose_redis(error: BaseException, *, tls: bool = False, secrets: Collection[str] = ()) -> Diagnosis:
     """Return cause and fix of what redis-py raised.
 
     Args:
         error: What was raised, with its causes.
         tls: Whether REDIS_URL begins with `rediss://`.
+        secrets: What must not be shown when an unknown fault repeats it.
     """
     words = _words(error) + (" rediss" if tls else "")
     for row in _ROWS:
         if re.search(row.pattern, words):
             return Diagnosis(row.code, row.cause, row.fix, row.transient)
-    said = mask_urls(str(error)) or "nothing"
+    said = mask_secrets(str(error), secrets) or "nothing"
     return Diagnosis("redis-unknown", f"unknown fault {type(error).__name__}, Redis or its client said: {said}",
                      "look this message up, and see Redis's log", transient=True)  # fmt: skip
 
