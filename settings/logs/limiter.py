@@ -1,14 +1,36 @@
 """How often the same error is logged: the first ones in full, the rest counted to the last."""
 
+import sys
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
+from operator import attrgetter
+from typing import Any
 
 from settings.forks import watch_forks
+from settings.problems import mask_urls
 
 WINDOW_SECONDS = 60.0
+EXAMPLE_LENGTH = 300
+OTHERS = "others"
+"""Fingerprint of the one summary for what is held back of more errors at once than are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people are told of an error beside its counts.
+
+    Attributes:
+        example: Text of one occurrence, masked.
+        where: Where it was raised or logged; empty when that is not known.
+        level: Name of its level.
+    """
+
+    example: str = ""
+    where: str = ""
+    level: str = "ERROR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,37 +42,88 @@ class Summary:
         suppressed: How many were held back.
         first_seen: When the first of them came, in seconds since 1970.
         last_seen: When the last of them came, in seconds since 1970.
-        example: Text of the first occurrence that was logged.
+        about: One example, where and how grave.
     """
 
     fingerprint: str
     suppressed: int
     first_seen: float
     last_seen: float
+    about: About
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedError:
+    """An error that came more than once, with its counts for as long as its fingerprint is remembered.
+
+    Attributes:
+        fingerprint: What makes two errors the same.
+        seen: How often it came.
+        suppressed: How many of these were held back.
+        first_seen: When it came first, in seconds since 1970.
+        last_seen: When it came last, in seconds since 1970.
+        example: Text of one occurrence, masked.
+        where: Where it was raised or logged.
+        level: Name of its level.
+    """
+
+    fingerprint: str
+    seen: int
+    suppressed: int
+    first_seen: float
+    last_seen: float
     example: str
+    where: str
+    level: str
+
+
+class _Detail:
+    """The counts of an error that came more than once; `reported` of `suppressed` stood in a summary already."""
+
+    __slots__ = ("about", "fingerprint", "first_seen", "held_since", "last_seen", "reported", "seen", "suppressed")
+
+    def __init__(self, fingerprint: str, first_seen: float, about: About = About()) -> None:
+        self.fingerprint, self.about = fingerprint, about
+        self.first_seen = self.last_seen = self.held_since = first_seen
+        self.seen, self.suppressed, self.reported = 1, 0, 0
 
 
 class _Entry:
-    __slots__ = ("example", "first_seen", "last_seen", "passed", "suppressed", "window_end")
+    """A fingerprint that is remembered; what came only once has no detail, so that 10,000 of them take little."""
 
-    def __init__(self, window_end: float, example: str) -> None:
-        self.window_end, self.example = window_end, example
-        self.passed = self.suppressed = 0
-        self.first_seen = self.last_seen = 0.0
+    __slots__ = ("detail", "passed", "window_end")
+
+    def __init__(self, window_end: float) -> None:
+        self.window_end, self.passed = window_end, 1
+        self.detail: _Detail | None = None
+
+
+def _about(occurrence: object) -> About:
+    return About(mask_urls(str(occurrence))[:EXAMPLE_LENGTH])
+
+
+def _nobody(_summary: Summary) -> None: ...
 
 
 class ErrorRateLimiter:
     """Decides which records pass, and counts the others. Thread-safe; a forked child starts at zero.
 
-    At every moment seen = logged + suppressed; what is suppressed appears in exactly one summary, also when
-    its fingerprint is forgotten to bound the memory.
+    At every moment seen = logged + suppressed; what is suppressed stands in exactly one summary, also when
+    its fingerprint is forgotten to bound the memory. May be called by a signal handler or a finalizer that
+    interrupts one of its own calls.
 
     Args:
-        per_minute: Records of one fingerprint that pass each minute; 0 lets all pass.
+        per_minute: Records of one fingerprint that pass each minute, counted from the first; 0 lets all pass.
         max_fingerprints: Fingerprints remembered; beyond it the one unused for longest goes.
         clock: Monotonic clock, in seconds.
         wall: Seconds since 1970, for the summaries.
+        describe: Makes the example of an error from the second occurrence of it.
+        on_hold: Told of the first record of an error that is held back after a summary; called without the lock.
     """
+
+    _entries: dict[str, _Entry]
+    _held: list[_Detail]
+    _others: _Detail
 
     def __init__(
         self,
@@ -59,26 +132,44 @@ class ErrorRateLimiter:
         max_fingerprints: int = 10000,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        describe: Callable[[Any], About] = _about,
+        on_hold: Callable[[Summary], None] = _nobody,
     ) -> None:
-        self._per_minute, self._max, self._clock, self._wall = per_minute, max_fingerprints, clock, wall
-        self._lock = threading.Lock()
+        self._per_minute, self._max = per_minute or sys.maxsize, max_fingerprints
+        self._clock, self._wall, self._describe, self._on_hold = clock, wall, describe, on_hold
+        self._lock = threading.RLock()
         self._forget()
         watch_forks(self)
 
-    def should_log(self, fingerprint: str, example: str = "") -> bool:
-        """Count one record and say whether it passes."""
+    def should_log(self, fingerprint: str, occurrence: object = "") -> bool:
+        """Count one record and say whether it passes.
+
+        Args:
+            fingerprint: What makes two errors the same.
+            occurrence: What `describe` makes an example of: a text by default.
+        """
         now = self._clock()
+        fresh = begins = False
         with self._lock:
-            entry = self._entry(fingerprint, now, example)
-            if self._per_minute == 0 or entry.passed < self._per_minute:
-                entry.passed += 1
-                self._logged += 1
+            entry = self._entries.pop(fingerprint, None)
+            if entry is None:
+                self._remember(fingerprint, now)
                 return True
-            entry.last_seen = self._wall()
-            entry.first_seen = entry.first_seen or entry.last_seen
-            entry.suppressed += 1
-            self._suppressed += 1
-            return False
+            self._entries[fingerprint] = entry  # at the end: the one used last
+            detail = entry.detail
+            if detail is None:
+                fresh, detail = True, self._second(fingerprint, entry, now)
+            detail.seen += 1
+            detail.last_seen = self._wall()
+            passes = self._passes(entry, now)
+            if not passes:
+                detail.suppressed += 1
+                begins = detail.suppressed - detail.reported == 1 and self._hold(detail)
+        if fresh:
+            detail.about = self._describe(occurrence)
+        if begins:
+            self._on_hold(Summary(fingerprint, 1, detail.held_since, detail.last_seen, detail.about))
+        return passes
 
     def statistics(self) -> Mapping[str, int]:
         """Return the counts since the start, the fork or the reset: seen, logged, suppressed, fingerprints."""
@@ -88,41 +179,78 @@ class ErrorRateLimiter:
                     "fingerprints": len(self._entries)}  # fmt: skip
 
     def summaries(self) -> list[Summary]:
-        """Return what was held back since the last call, and count it as reported."""
+        """Return what was held back since the last call, and count it as reported.
+
+        The lock is never held for longer than one fingerprint takes, however many there are.
+        """
         with self._lock:
-            found, self._evicted = self._evicted, []
-            for fingerprint, entry in self._entries.items():
-                if entry.suppressed:
-                    found.append(_summary(fingerprint, entry))
-                    entry.suppressed, entry.first_seen = 0, 0.0
-        return found
+            held, self._held = self._held, []
+            if self._others.suppressed > self._others.reported:
+                held.append(self._others)
+        return [self._summary(detail) for detail in held]
+
+    def repeated(self, limit: int = 20) -> list[RepeatedError]:
+        """Return the remembered errors that came more than once, the most frequent first."""
+        with self._lock:
+            entries = list(self._entries.values())
+        details = [entry.detail for entry in entries if entry.detail is not None]
+        return [_repeated(detail) for detail in nlargest(limit, details, key=attrgetter("seen"))]
 
     def reset(self) -> None:
         """Forget every count and fingerprint."""
         with self._lock:
             self._forget()
 
+    def close(self) -> list[Summary]:
+        """Let everything pass from now on, and return the last summaries; no record is missing in them."""
+        with self._lock:
+            self._per_minute = sys.maxsize
+        return self.summaries()
+
     def _forget(self) -> None:
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._evicted: list[Summary] = []
+        self._entries, self._held = {}, []
+        self._others = _Detail(OTHERS, 0.0, About("errors of more kinds at once than LOG_MAX_FINGERPRINTS"))
         self._logged = self._suppressed = 0
 
-    def _entry(self, fingerprint: str, now: float, example: str) -> _Entry:
-        entry = self._entries.get(fingerprint)
-        if entry is None:
-            self._make_room()
-            entry = self._entries[fingerprint] = _Entry(now + WINDOW_SECONDS, example)
-        else:
-            self._entries.move_to_end(fingerprint)
-            if now >= entry.window_end:
-                entry.window_end, entry.passed = now + WINDOW_SECONDS, 0
-        return entry
-
-    def _make_room(self) -> None:
+    def _remember(self, fingerprint: str, now: float) -> None:
         if len(self._entries) >= self._max:
-            fingerprint, entry = self._entries.popitem(last=False)
-            if entry.suppressed:
-                self._evicted.append(_summary(fingerprint, entry))
+            del self._entries[next(iter(self._entries))]  # what is held back of it stays in self._held
+        self._entries[fingerprint] = _Entry(now + WINDOW_SECONDS)
+        self._logged += 1
+
+    def _second(self, fingerprint: str, entry: _Entry, now: float) -> _Detail:
+        first = self._wall() - (now - (entry.window_end - WINDOW_SECONDS))
+        entry.detail = _Detail(fingerprint, first)
+        return entry.detail
+
+    def _passes(self, entry: _Entry, now: float) -> bool:
+        if now >= entry.window_end:
+            entry.window_end, entry.passed = now + WINDOW_SECONDS, 0
+        if entry.passed >= self._per_minute:
+            self._suppressed += 1
+            return False
+        entry.passed += 1
+        self._logged += 1
+        return True
+
+    def _hold(self, detail: _Detail) -> bool:
+        """Put it on the list of the next summary, or count it with the others when that is full."""
+        if len(self._held) < self._max:
+            detail.held_since = detail.last_seen
+            self._held.append(detail)
+            return True
+        others = self._others
+        if others.suppressed == others.reported:
+            others.held_since = detail.last_seen
+        others.last_seen = detail.last_seen
+        others.suppressed += 1
+        detail.reported += 1
+        return False
+
+    def _summary(self, detail: _Detail) -> Summary:
+        with self._lock:
+            count, detail.reported = detail.suppressed - detail.reported, detail.suppressed
+            return Summary(detail.fingerprint, count, detail.held_since, detail.last_seen, detail.about)
 
     def before_fork(self) -> None:
         """Take the lock."""
@@ -134,9 +262,11 @@ class ErrorRateLimiter:
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent has seen, the parent reports."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._forget()
 
 
-def _summary(fingerprint: str, entry: _Entry) -> Summary:
-    return Summary(fingerprint, entry.suppressed, entry.first_seen, entry.last_seen, entry.example)
+def _repeated(detail: _Detail) -> RepeatedError:
+    about = detail.about
+    return RepeatedError(detail.fingerprint, detail.seen, detail.suppressed, detail.first_seen, detail.last_seen,
+                         about.example, about.where, about.level)  # fmt: skip

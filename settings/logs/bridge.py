@@ -1,0 +1,120 @@
+"""From the standard library's logging to loguru; repeated errors are refused before loguru builds anything."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any
+
+from loguru import logger
+
+from settings.logs.diagnosis import UNREADABLE, explained
+from settings.logs.levels import NUMBERS
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fingerprint", "taskName"}
+
+
+def text_of_record(record: logging.LogRecord) -> str:
+    """Return the message of a record; one whose arguments do not fit is shown with both."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - the standard library prints a traceback instead, and the line is lost
+        why = explained(UNREADABLE, error=f"{type(error).__name__}: {error}")
+        return f"{record.msg!r} with the arguments {record.args!r}: {why}"
+
+
+class Bridge(logging.Handler):
+    """The one handler of the root logger: hands to loguru what `passes` lets through.
+
+    Args:
+        passes: Decides on a record, given its message; not asked again by the sink.
+    """
+
+    def __init__(self, passes: Callable[[logging.LogRecord, str], str | None]) -> None:
+        super().__init__(level=0)
+        self._passes = passes
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Decide, and only then emit; loguru has locks of its own."""
+        message = text_of_record(record)
+        fingerprint = self._passes(record, message)
+        if fingerprint is None:
+            return False
+        hand_over(record, message, fingerprint)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand over a record that something else gave to this handler directly."""
+        self.handle(record)
+
+
+def hand_over(record: logging.LogRecord, message: str, fingerprint: str) -> None:
+    """Log a stdlib record through loguru, as if it had been logged there."""
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if record.stack_info:
+        extra["stack"] = record.stack_info
+
+    def as_it_was(found: Any) -> None:  # noqa: ANN401 - loguru's record is a dictionary of its own types
+        path = PurePath(record.pathname)
+        found["extra"].update(extra)
+        found["file"].name, found["file"].path = path.name, record.pathname
+        found.update(name=record.name, function=record.funcName or "", line=record.lineno, module=path.stem,
+                     fingerprint=fingerprint, decided=True)  # fmt: skip
+
+    known = NUMBERS.get(record.levelname) == record.levelno
+    level = record.levelname if known else max(0, record.levelno)
+    exception = record.exc_info if record.exc_info and record.exc_info[0] is not None else None
+    logger.patch(as_it_was).opt(exception=exception).log(level, message)
+
+
+def writes_to_console(handler: logging.Handler) -> bool:
+    """Say whether a handler writes to standard output or error, where the sink writes too."""
+    if not isinstance(handler, logging.StreamHandler) or isinstance(handler, logging.FileHandler):
+        return False
+    if handler is getattr(sys.modules.get("flask.logging"), "default_handler", None):
+        return True
+    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return any(handler.stream is stream for stream in streams if stream is not None)
+
+
+def _every_logger() -> Iterator[logging.Logger]:
+    yield logging.getLogger()
+    yield from (each for each in list(logging.root.manager.loggerDict.values()) if isinstance(each, logging.Logger))
+
+
+class Takeover:
+    """Lets every stdlib logger end at the bridge, and can give all of it back.
+
+    A handler that writes to the console goes: the sink does that now. Others stay (a file, an error tracker).
+    A logger that kept its records to itself passes them on when no handler of its own is left (gunicorn).
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._before: list[tuple[logging.Logger, logging.Handler]] = []
+        self._quiet: list[logging.Logger] = []
+
+    def install(self) -> None:
+        """Take over all loggers that there are."""
+        for each in _every_logger():
+            self.take(each)
+        logging.getLogger().addHandler(self._bridge)
+
+    def take(self, named: logging.Logger) -> None:
+        """Take over one logger."""
+        for handler in list(named.handlers):
+            if writes_to_console(handler):
+                named.removeHandler(handler)
+                self._before.append((named, handler))
+        if not named.handlers and not named.propagate and any(named is each for each, _ in self._before):
+            named.propagate = True
+            self._quiet.append(named)
+
+    def restore(self) -> None:
+        """Give back what was taken."""
+        logging.getLogger().removeHandler(self._bridge)
+        while self._before:
+            named, handler = self._before.pop()
+            named.addHandler(handler)
+        while self._quiet:
+            self._quiet.pop().propagate = False

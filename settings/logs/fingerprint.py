@@ -1,0 +1,105 @@
+r"""What makes two errors the same.
+
+The fingerprint of a record is made of
+
+1. where it was logged: file and line of the call, for stdlib records their own caller's;
+2. with an exception: the chain of types (what it was raised from, too), the way from where it was caught down to
+   where it was raised (each line once), and its own text. The text of the record is left out then: Flask puts the
+   path of the request there, and one fault of the database would count anew for every path;
+3. without one: the text of the record.
+
+Of a text, what varies between two occurrences of one error is taken out: quoted values, numbers, times, dates,
+hexadecimal numbers, uuids, network and e-mail addresses, and those segments of a path that have a digit.
+`logger.bind(fingerprint="…")` (stdlib: `extra={"fingerprint": "…"}`) overrules all of it.
+"""
+
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+from types import TracebackType
+
+_VARIABLE = re.compile(
+    r"""(?<!\w)(?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
+    r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # uuid
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail address
+    r"|\b0[xX][0-9a-fA-F]+"
+    r"|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"  # IPv6, MAC, time
+    r"|(?<=/)[^/\s?#&,;'\"\])]*\d[^/\s?#&,;'\"\])]*"  # segment of a path
+    r"|\b(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}\b"
+    r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]*day)?,? (?=[A-Z\d])"
+    r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*(?= \d)"
+    r"|(?:(?<!\w)[-+])?\d+(?:[.,:_-]\d+|[eE][-+]?\d+|T(?=\d))*"
+)
+_SPARE_ROOM = 256
+"""Fingerprints kept beside their records, so that the same record again costs one look-up."""
+_LONGEST_KEPT = 2000
+_DEEPEST = 50
+"""Exceptions of a chain, and different lines of a traceback, that count."""
+
+
+def without_variables(text: str) -> str:
+    """Return `text` with every part that varies between two occurrences of one error replaced by an asterisk."""
+    return _VARIABLE.sub("*", text)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    known: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in known and len(known) < _DEEPEST:
+        known.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def _lines(trace: TracebackType | None) -> dict[tuple[str, int], None]:
+    lines: dict[tuple[str, int], None] = {}
+    while trace is not None:
+        lines[trace.tb_frame.f_code.co_filename, trace.tb_lineno] = None
+        trace = trace.tb_next
+    return lines
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
+        return ""
+
+
+def _parts(error: BaseException) -> tuple[str, ...]:
+    """Return type chain and way of an exception, the deepest lines where there are too many."""
+    types = [f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error)]
+    way = [f"{file}:{line}" for file, line in _lines(error.__traceback__)]
+    return (*types, "", *way[-_DEEPEST:])
+
+
+class Fingerprints:
+    """Makes fingerprints, and keeps the last ones; thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], str] = {}
+
+    def of(self, file: str, line: int, message: str, error: BaseException | None = None) -> str:
+        """Return the fingerprint of a record: 14 hexadecimal digits, the same in every process.
+
+        Args:
+            file: Path of the file in which it was logged.
+            line: Its line.
+            message: Its text; counts only where there is no exception.
+            error: Its exception.
+        """
+        key: tuple[object, ...] = (file, line, message)
+        if error is not None:
+            message = _said(error)
+            key = (file, line, message, *_parts(error))
+        found = self._kept.get(key)
+        return self._make(key, message) if found is None else found
+
+    def _make(self, key: tuple[object, ...], message: str) -> str:
+        parts = [*key[:2], without_variables(message), *key[3:]]
+        digest = blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=7).hexdigest()
+        if len(message) <= _LONGEST_KEPT:
+            if len(self._kept) >= _SPARE_ROOM:
+                self._kept.clear()
+            self._kept[key] = digest
+        return digest

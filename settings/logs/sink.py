@@ -1,0 +1,256 @@
+"""The log of a process: one loguru sink for everything, in which each error is complete once and counted after."""
+
+import atexit
+import logging
+import sys
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, TextIO
+
+from loguru import logger
+
+from settings.logs.bridge import Bridge, Takeover
+from settings.logs.context import Bound
+from settings.logs.diagnosis import DESTINATION, UNREADABLE, explained
+from settings.logs.fingerprint import Fingerprints
+from settings.logs.levels import Levels, number_of
+from settings.logs.limiter import EXAMPLE_LENGTH, About, ErrorRateLimiter, RepeatedError
+from settings.logs.masking import Masker, harmless, text_of
+from settings.logs.model import LogsSettings
+from settings.logs.output import Destination, LogFile, Output, Stream
+from settings.logs.render import JsonLines, Lines, TextLines
+from settings.logs.storms import Storms
+from settings.logs.uncaught import UncaughtHooks
+from settings.probe import Fact, HealthStatus, Reading
+
+_CRITICAL = 50
+
+
+class LoguruDefault:
+    """Loguru's own sink on standard error, which is there until somebody takes it away."""
+
+    number = 0
+
+    @classmethod
+    def take(cls) -> bool:
+        """Remove it and say whether it was there."""
+        try:
+            logger.remove(cls.number)
+        except ValueError:
+            return False
+        return True
+
+    @classmethod
+    def give_back(cls) -> None:
+        """Put it back."""
+        cls.number = logger.add(sys.stderr)
+
+
+class Application(Protocol):
+    """What is used of a Flask application."""
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The application's own stdlib logger."""
+
+
+class Logs:
+    """The log of this process. Thread-safe; a forked child goes on with counts of its own.
+
+    Attributes:
+        limiter: Decides which repeated errors are logged.
+
+    Args:
+        settings: LOG_.
+        lines: Makes a line of a record.
+        masker: Takes the secrets out of examples.
+        output: Where lines go.
+    """
+
+    def __init__(self, settings: LogsSettings, *, lines: Lines, masker: Masker, output: Output) -> None:
+        self._lines, self._masker, self._output = lines, masker, output
+        self._format, self._limit_from = settings.format, number_of(settings.limit_level)
+        self.limiter = ErrorRateLimiter(
+            per_minute=settings.errors_per_minute,
+            max_fingerprints=settings.max_fingerprints,
+            describe=self._about,
+            on_hold=lambda first: self._storms.begin(first),
+        )
+        self._storms = Storms(summaries=self.limiter.summaries, say=self._say, interval=settings.summary_interval)
+        self._fingerprints = Fingerprints()
+        self._levels = Levels(settings.level, settings.levels)
+        self._takeover, self._hooks = Takeover(Bridge(self._passes)), UncaughtHooks()
+        self._lock, self._closed = threading.RLock(), False
+        self._default_taken = LoguruDefault.take()
+        self._sink = self._add_sink()
+        self._takeover.install()
+        self._hooks.install()
+        atexit.register(self.close)
+
+    def bound(self, **fields: object) -> Bound:
+        """Return a `with` block whose log lines bear these fields; each is turned to text when a line is written."""
+        return Bound(fields)
+
+    def instrument(self, app: Application) -> None:
+        """Let the application's own logger, which tells of a request that failed, end here too."""
+        self._takeover.take(app.logger)
+
+    def set_level(self, level: str, logger: str | None = None) -> None:
+        """Change the lowest level that is shown, of everything or of one logger and all below it, from now on.
+
+        Raises:
+            ValueError: There is no such level.
+        """
+        with self._lock:
+            self._levels.set(level, logger)
+            if not self._closed:
+                earlier, self._sink = self._sink, self._add_sink()
+                _remove(earlier)
+
+    def start(self) -> None:
+        """Start the timer of the summaries now; without this it starts when the first error is held back."""
+        self._storms.start()
+
+    def repeated(self, limit: int = 20) -> Sequence[RepeatedError]:
+        """Return the errors that this process saw more than once, the most frequent first."""
+        return self.limiter.repeated(limit)
+
+    def figures(self) -> Mapping[str, Fact]:
+        """Return the counts of this process: seen, logged, suppressed, fingerprints, destination_failures."""
+        return {**self.limiter.statistics(), "destination_failures": sum(self._output.failures.values())}
+
+    def reading(self) -> Reading:
+        """Return how logging itself is: unhealthy while a destination cannot be written to."""
+        names = " and ".join(each.name for each in self._output.destinations)
+        detail = f"{self._format} to {names}"
+        if not (failing := dict(self._output.failing)):
+            return Reading(HealthStatus.HEALTHY, detail, facts=self.figures())
+        name, error = next(iter(failing.items()))
+        cause = DESTINATION.cause.format(target=name, error=error)
+        return Reading(HealthStatus.UNHEALTHY, detail, DESTINATION.code, cause, DESTINATION.fix, self.figures())
+
+    def close(self) -> None:
+        """Log the last summaries and put back what was there before; further calls do nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        atexit.unregister(self.close)
+        self._storms.stop()
+        for summary in self.limiter.close():
+            self._storms.tell(summary)
+        self._hooks.restore()
+        self._takeover.restore()
+        self._levels.restore()
+        _remove(self._sink)
+        if self._default_taken:
+            LoguruDefault.give_back()
+        self._output.close()
+
+    def _add_sink(self) -> int:
+        return logger.add(
+            self._output.write,
+            level=self._levels.lowest,
+            format=self._template,
+            filter=self._accepts,
+            backtrace=False,
+            diagnose=False,
+            catch=False,
+        )
+
+    def _accepts(self, record: Any) -> bool:  # noqa: ANN401 - loguru's own Record exists only in its stub
+        """Decide on a record of loguru's, before it renders anything."""
+        if "decided" not in record:
+            number = record["level"].no
+            if self._levels.single and number < self._levels.of(record["name"]):
+                return False
+            if self._limit_from <= number < _CRITICAL:
+                fingerprint = record["fingerprint"] = self._fingerprint(record)
+                if not self.limiter.should_log(fingerprint, record):
+                    return False
+        return not (self._output.interrupted and self._output.keep_for_later(self._line(record)))
+
+    def _passes(self, record: logging.LogRecord, message: str) -> str | None:
+        """Return the fingerprint of a stdlib record that passes, empty below LOG_LIMIT_LEVEL; None holds it back."""
+        if not self._limit_from <= record.levelno < _CRITICAL:
+            return ""
+        given = vars(record).get("fingerprint")
+        error = record.exc_info[1] if record.exc_info else None
+        fingerprint = given or self._fingerprints.of(record.pathname, record.lineno, message, error)
+        return fingerprint if self.limiter.should_log(fingerprint, (record, message)) else None
+
+    def _fingerprint(self, record: dict[str, Any]) -> str:
+        if (given := record["extra"].get("fingerprint")) is not None:
+            return text_of(given)
+        error = record["exception"].value if record["exception"] else None
+        return self._fingerprints.of(record["file"].path, record["line"], record["message"], error)
+
+    def _about(self, occurrence: Any) -> About:  # noqa: ANN401 - a record of loguru's or one of the standard library's
+        if isinstance(occurrence, tuple):
+            found, message = occurrence
+            error = found.exc_info[1] if found.exc_info else None
+            where, level = f"{found.pathname}:{found.lineno}", found.levelname
+        else:
+            error = occurrence["exception"].value if occurrence["exception"] else None
+            where, level = f"{occurrence['file'].path}:{occurrence['line']}", occurrence["level"].name
+            message = occurrence["message"]
+        if error is not None:
+            message = f"{type(error).__name__}: {text_of(error)} ({message})"
+            where = _raised(error) or where
+        return About(harmless(self._masker(message))[:EXAMPLE_LENGTH], where, level)
+
+    def _template(self, record: Any) -> str:  # noqa: ANN401 - as above
+        record["rendered"] = self._line(record)  # here, where loguru holds no lock, so that a __str__ may take its own
+        return "{rendered}"
+
+    def _line(self, record: dict[str, Any]) -> str:
+        try:
+            return self._lines(record)
+        except Exception as error:  # noqa: BLE001 - a line that says so, instead of an error where something was logged
+            why = explained(UNREADABLE, error=type(error).__name__)
+            return self._masker(f"{record['level'].name} {record['name']}:{record['line']} - {why}\n")
+
+    def _say(self, level: str, message: str, fields: Mapping[str, object]) -> None:
+        def ours(record: Any) -> None:  # noqa: ANN401 - as loguru has it
+            record.update(name=__package__, function="", line=0, repeated=fields, decided=True)
+
+        logger.patch(ours).log(level, message)
+
+
+def _raised(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
+
+
+def _remove(sink: int) -> None:
+    try:
+        logger.remove(sink)
+    except ValueError:
+        return  # the application has removed all sinks
+
+
+def configure_logs(
+    settings: LogsSettings,
+    *,
+    app_name: str,
+    environment: str,
+    stream: TextIO | None = None,
+    secrets: Collection[str] = frozenset(),
+) -> Logs:
+    """Let everything that this process logs end in one place, and return it.
+
+    Args:
+        settings: LOG_.
+        app_name: APP_NAME, in each line.
+        environment: APP_ENV, in each line.
+        stream: Where lines go; None is standard output.
+        secrets: Values that are masked wherever they stand.
+    """
+    masker = Masker(secrets)
+    make = JsonLines if settings.format == "json" else TextLines
+    destinations: list[Destination] = [Stream(stream)]
+    if settings.file is not None:
+        destinations.append(LogFile(settings.file))
+    return Logs(settings, lines=make(app_name, environment, masker), masker=masker, output=Output(destinations))
