@@ -168,8 +168,7 @@ class Failover:
 
     def next_probe_seconds(self) -> float:
         """Return the seconds until Redis is asked again; 0 while it is in use."""
-        with self._lock:
-            return self._breaker.due_in() if self.away else 0.0
+        return self._breaker.due_in() if self.away else 0.0
 
     def served_now(self) -> int:
         """Return how many operations the memory has served in this outage."""

@@ -1,5 +1,6 @@
 """The cache in this process: bounded, least recently used goes first, values as bytes so that nothing is shared."""
 
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -8,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from settings.cache.store import UnusableValue
 
 _INT64 = 2**63
+# As Redis has it: no white space, no leading zero.
+_INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 
 
 class MemoryStore:
@@ -143,10 +146,8 @@ class MemoryStore:
 
 
 def _integer(key: str, value: bytes | None) -> int:
-    try:
-        number = 0 if value is None else int(value)
-    except ValueError:
-        raise UnusableValue(key, "the value is not an integer") from None
-    if not -_INT64 <= number < _INT64:
-        raise UnusableValue(key, "the value does not fit into 64 bits")
-    return number
+    if value is None:
+        return 0
+    if not _INTEGER.fullmatch(value) or not -_INT64 <= int(value) < _INT64:
+        raise UnusableValue(key, "the value is not an integer of 64 bits")
+    return int(value)

@@ -1,4 +1,4 @@
-"""What the cache tests share: caches that are attached to an application, and closed afterwards."""
+"""What the cache tests share: a clock, and caches that are attached to an application and closed afterwards."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,6 +11,17 @@ from settings.cache.backend import ResilientCache, build_cache
 from settings.cache.model import CacheSettings, RedisSettings
 
 OF_REDIS = {"connect_timeout", "timeout", "max_connections"}
+
+
+class Clock:
+    """A monotonic clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
 
 
 class MakeCache(Protocol):

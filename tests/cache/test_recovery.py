@@ -1,0 +1,42 @@
+"""What is remembered of an outage: every key once, bounded, and nothing forgotten."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settings.cache.recovery import MAX_KEYS, Journal, Purge
+
+KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
+
+
+def test_keys_are_handed_over_once() -> None:
+    """What was taken is not remembered any more."""
+    journal = Journal()
+    journal.note(["a", "b", "a"])
+    assert journal.take() == Purge(("a", "b"))
+    assert not journal.take()
+
+
+def test_beyond_the_bound_everything_is_purged() -> None:
+    """More keys than the bound stand for the whole prefix, and take no memory."""
+    journal = Journal()
+    journal.note([str(n) for n in range(MAX_KEYS)])
+    assert len(journal) == MAX_KEYS
+    journal.note(["one more"])
+    assert len(journal) == 0
+    assert journal.take() == Purge(everything=True)
+
+
+@given(st.lists(st.one_of(st.none(), st.lists(KEYS, max_size=3), st.just("take and put back")), max_size=20))
+def test_nothing_is_forgotten(steps: list[list[str] | str | None]) -> None:
+    """Every key noted is in the purge, or the whole prefix is, also when a purge failed in between."""
+    journal, noted, everything = Journal(max_keys=3), set[str](), False
+    for step in steps:
+        if isinstance(step, str):
+            journal.put_back(journal.take())
+            continue
+        journal.note(step)
+        noted |= set(step or ())
+        everything |= step is None
+    purge = journal.take()
+    assert purge.everything or (set(purge.keys) == noted and not everything)
+    assert purge.everything == (everything or len(noted) > 3)
