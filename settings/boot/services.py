@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData
 
     from settings.boot.lifecycle import Lifecycle
-    from settings.boot.snapshot import Snapshotter
+    from settings.boot.names import ProcessName
     from settings.cache.backend import ResilientCache
     from settings.database.alerts import Alerts
     from settings.database.claims import Claims
     from settings.database.manager import DatabaseManager
     from settings.database.migrations import MigrationManager
     from settings.database.retention import Retention
+    from settings.database.snapshots import Snapshots
     from settings.logs.limiter import ErrorRateLimiter
     from settings.logs.sink import Logs
     from settings.websocket.client import WebSocketClient
@@ -63,9 +64,10 @@ class Services:
     alerts: "Alerts"
     claims: "Claims"
     retention: "Retention"
-    snapshots: "Snapshotter"
+    snapshots: "Snapshots"
     performance: "PerformanceMonitor"
     lifecycle: "Lifecycle"
+    process_name: "ProcessName"
     celery: "Celery | None" = None
 
     def __init__(self, app: Flask, closers: Closers, report: BootReport) -> None:

@@ -7,20 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Float, case, cast, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Engine, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from settings.database.clock import database_now
 from settings.database.tables import worker_runs
 
 LONGEST_LEASE_SECONDS = 60.0
 _w = worker_runs.c
-
-
-def _now(dialect: str) -> ColumnElement[float]:
-    """Return seconds since 1970 by the database's clock, which runs on within a transaction."""
-    if dialect == "postgresql":
-        return cast(func.extract("epoch", func.clock_timestamp()), Float)
-    return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +40,10 @@ class Claims:
     Args:
         engine: Returns the engine in use.
         app_name: First half of every key, so that two applications may share a database.
-        owner: Names this process, such as `host:pid:random`.
+        owner: Returns the name of this process, such as `host:pid:token`; a forked child has its own.
     """
 
-    def __init__(self, engine: Callable[[], Engine], *, app_name: str, owner: str) -> None:
+    def __init__(self, engine: Callable[[], Engine], *, app_name: str, owner: Callable[[], str]) -> None:
         self._engine, self._app_name, self._owner = engine, app_name, owner
 
     def claim(self, job: str, *, every: float) -> Claim | None:
@@ -59,13 +53,13 @@ class Claims:
         clock went back (a moment more than two intervals ahead).
         """
         engine = self._engine()
-        now, lease = _now(engine.dialect.name), min(every, LONGEST_LEASE_SECONDS)
+        now, lease = database_now(engine.dialect.name), min(every, LONGEST_LEASE_SECONDS)
         self._make_row(engine, job)
         due = or_(_w.due_at <= now, _w.due_at > now + 2 * every)
         free = or_(_w.lease_until <= now, _w.lease_until > now + 2 * lease)
         on_grid = (_w.due_at + every > now) & (_w.due_at <= now)
         values: dict[str, Any] = {
-            "owner": self._owner, "lease_until": now + lease, "started_at": now, "runs": _w.runs + 1,
+            "owner": self._owner(), "lease_until": now + lease, "started_at": now, "runs": _w.runs + 1,
             "due_at": case((on_grid, _w.due_at + every), else_=now + every),
         }  # fmt: skip
         won = self._update(engine, update(worker_runs).where(self._key(job), due, free).values(**values))
@@ -74,7 +68,7 @@ class Claims:
     def next_in(self, job: str) -> float:
         """Return the seconds until `job` may be claimed, by the database's clock; 0 when it is due."""
         engine = self._engine()
-        now = _now(engine.dialect.name)
+        now = database_now(engine.dialect.name)
         greatest = func.max if engine.dialect.name == "sqlite" else func.greatest
         with engine.connect() as connection:
             seconds = connection.execute(
@@ -85,14 +79,14 @@ class Claims:
     def prolong(self, claim: Claim) -> bool:
         """Move the end of a lease that is still this process's."""
         engine = self._engine()
-        lease = _now(engine.dialect.name) + claim.lease_seconds
+        lease = database_now(engine.dialect.name) + claim.lease_seconds
         return self._update(engine, self._mine(claim.job).values(lease_until=lease))
 
     def release(self, claim: Claim, outcome: str, duration_seconds: float, error: str) -> None:
         """End a lease that is still this process's, with the run's history."""
         engine = self._engine()
         values = {
-            "lease_until": 0.0, "owner": None, "finished_at": _now(engine.dialect.name), "outcome": outcome,
+            "lease_until": 0.0, "owner": None, "finished_at": database_now(engine.dialect.name), "outcome": outcome,
             "duration_seconds": duration_seconds, "error": error or None,
             "failures": _w.failures + (1 if outcome == "failed" else 0),
         }  # fmt: skip
@@ -108,7 +102,7 @@ class Claims:
         return (_w.app_name == self._app_name) & (_w.job == job)
 
     def _mine(self, job: str) -> Any:
-        return update(worker_runs).where(self._key(job), _w.owner == self._owner)
+        return update(worker_runs).where(self._key(job), _w.owner == self._owner())
 
     def _make_row(self, engine: Engine, job: str) -> None:
         with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:

@@ -98,3 +98,14 @@ worker_runs = Table(
     Column("outcome", String(20)),
     Column("error", Text),
 )
+
+process_snapshots = Table(
+    "process_snapshots",
+    metadata,
+    Column("app_name", String(63), primary_key=True),
+    Column("process", String(200), primary_key=True),
+    Column("host", String(100), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("written_at", Float, nullable=False, comment="seconds since 1970 by the database's clock"),
+    Column("body", JSON().with_variant(JSONB, "postgresql"), nullable=False),
+)

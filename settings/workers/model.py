@@ -1,23 +1,37 @@
 """WORKERS_: background jobs, where they run and how often."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings.room import RoomSettings
+from settings.urls import Scheme, checked_parts, text_of
+
+BROKER = Scheme(
+    ("redis", "rediss", "amqp", "amqps", "pyamqp", "sqs", "memory"),
+    "redis://host:6379/0",
+    instead=MappingProxyType({"rabbitmq": "amqp", "http": "amqp", "https": "amqps", "tcp": "redis"}),
+    refused=MappingProxyType({"sentinel": "Redis Sentinel", "redis+sentinel": "Redis Sentinel"}),
+    hostless=frozenset({"sqs", "memory"}),
+)
 
 
 class WorkersSettings(RoomSettings):
     """Background jobs."""
 
     model_config = SettingsConfigDict(env_prefix="WORKERS_")
+    derived: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({"broker_url": ("REDIS_URL", "{}")})
 
     enabled: bool = Field(default=True, description="false: none is started")
     engine: Literal["thread", "celery"] = Field(
         "thread", description="thread: in this process; celery: on Celery workers"
     )
-    broker_url: SecretStr | None = Field(None, description="Celery's broker; REDIS_URL by default")
+    broker_url: SecretStr | None = Field(
+        None, description="Celery's broker", examples=["amqp://app:password@broker.example.com:5672//"]
+    )
     health_interval: float = Field(30, gt=0, le=86400, description="seconds between health checks")
     performance_interval: float = Field(60, gt=0, le=86400, description="seconds between looks at the latencies")
     cleanup_interval: float = Field(3600, gt=0, le=604800, description="seconds between cleanups")
@@ -27,6 +41,13 @@ class WorkersSettings(RoomSettings):
         1000, gt=0, le=3600000, description="a p95 in milliseconds above it raises an alert"
     )
     error_rate_threshold: float = Field(0.05, gt=0, le=1, description="a share of 5xx above it raises an alert")
+
+    @field_validator("broker_url", mode="before")
+    @classmethod
+    def _broker_url(cls, value: object) -> object:
+        if value is not None:
+            checked_parts(text_of(value), BROKER)
+        return value
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Workers:
         context: Gives each run its application context.
         claims: Decides which process of the fleet runs a job with `once=True`.
         app_name: For messages.
-        owner: This process's name in the claims, for the status; empty when it is not known.
+        owner: Returns this process's name in the claims, for the status.
         bound: Binds `worker=<name>` to the log records of a run.
         clock: Monotonic clock, in seconds.
     """
@@ -50,7 +50,7 @@ class Workers:
         context: ApplicationContextManager,
         claims: ClaimsLike,
         app_name: str = "app",
-        owner: str = "",
+        owner: Callable[[], str] = str,
         bound: Bound | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

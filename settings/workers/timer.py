@@ -41,7 +41,7 @@ class _DaemonExecutor:
         """Begin the job's turn unless it has one now."""
         self._begin(job.id)
 
-    def shutdown(self, *, wait: bool = True) -> None:
+    def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 - APScheduler passes it by position
         """Leave the turns alone: whoever closes the workers waits for them as long as the grace time allows."""
 
 

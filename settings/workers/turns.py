@@ -29,7 +29,7 @@ class Turns:
         runner: Runs the function in its context.
         claims: Decides which process runs a job with `once=True`.
         watch: Told of every answer and failure of the claims.
-        owner: This process's name.
+        owner: Returns this process's name.
         stopping: Set when no further run should begin.
         clock: Monotonic clock, in seconds.
         chance: Factors in [0, 1) for the jitter.
@@ -42,7 +42,7 @@ class Turns:
         claims: ClaimsLike,
         watch: ClaimsWatch,
         *,
-        owner: str = "",
+        owner: Callable[[], str] = str,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -105,7 +105,7 @@ class Turns:
         return min(max(pause, self._rest_seconds(definition)), LONGEST_PAUSE_SECONDS)
 
     def _run_claimed(self, definition: JobDefinition, claim: ClaimLike) -> None:
-        self._board.change(definition.name, owner=self._owner)
+        self._board.change(definition.name, owner=self._owner())
         result = self._run(definition, claim)
         claim.finish(result.outcome, result.duration_seconds, result.error)
 

@@ -117,7 +117,8 @@ def test_an_unwritable_sqlite_directory_is_named_with_its_fix(tmp_path: Path) ->
     }
     done = run([str(SCRIPTS / "flask"), "--app", "bootstrap", "run", "--port", "0"], tmp_path, **impossible)
     assert done.returncode == 1
-    assert "DATABASE_URL (sqlite:////proc/nowhere/app.db)" in done.stderr
+    assert "DATABASE_URL (" in done.stderr
+    assert "/proc/nowhere/app.db): " in done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 

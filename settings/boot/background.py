@@ -1,0 +1,82 @@
+"""The part of the boot that makes what works in the background: health, claims, jobs, and what starts them."""
+
+import os
+
+from settings.boot.hooks import prepare_lifecycle
+from settings.boot.names import ProcessName
+from settings.boot.services import Boot
+from settings.boot.sources import status_sources
+from settings.database.alerts import Alerts
+from settings.database.claims import Claims
+from settings.database.retention import Retention
+from settings.database.snapshots import Snapshots
+from settings.status.merge import own_body
+from settings.workers.builtin import register_builtin
+from settings.workers.health import ServiceHealthManager
+from settings.workers.performance import PerformanceMonitor
+from settings.workers.scheduler import Workers
+
+PROBE_SECONDS = 0.8
+"""Below the second within which /readyz answers, however many services are frozen."""
+
+
+def assemble_workers(boot: Boot) -> None:
+    """Make health, claims, alerts and jobs; nothing of it runs before the lifecycle starts it."""
+    services, settings = boot.services, boot.settings
+    services.process_name = ProcessName()
+    _keep_records(boot)
+    services.performance = PerformanceMonitor(
+        latency_threshold_ms=settings.workers.latency_threshold_ms,
+        error_rate_threshold=settings.workers.error_rate_threshold,
+    )
+    services.workers = Workers(
+        settings.workers,
+        context=services.context,
+        claims=services.claims,
+        app_name=settings.app.name,
+        owner=services.process_name,
+        bound=services.logs.bound,
+    )
+    services.health = _health(boot)
+    boot.closers.add("health", services.health.close)
+    boot.closers.add("workers", services.workers.close)
+    _register_jobs(boot)
+    services.lifecycle = prepare_lifecycle(boot)
+
+
+def _keep_records(boot: Boot) -> None:
+    services, name = boot.services, boot.settings.app.name
+    services.claims = Claims(lambda: services.engine, app_name=name, owner=services.process_name)
+    services.alerts = Alerts(lambda: services.engine)
+    services.retention = Retention(lambda: services.engine)
+    services.snapshots = Snapshots(lambda: services.engine, app_name=name)
+
+
+def _health(boot: Boot) -> ServiceHealthManager:
+    services = boot.services
+    health = ServiceHealthManager()
+    health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True)
+    health.register("migrations", services.migrations.reading, critical=True)
+    health.register("cache", services.cache.ping)
+    health.register("websocket", services.websocket.reading)
+    health.register("workers", services.workers.reading)
+    return health
+
+
+def _register_jobs(boot: Boot) -> None:
+    services = boot.services
+    sources = status_sources(services)
+
+    def look() -> None:
+        services.health.refresh()
+        name = services.process_name
+        services.snapshots.write(name(), name.host, os.getpid(), own_body(sources))
+
+    register_builtin(
+        services.workers,
+        boot.settings.workers,
+        look=look,
+        monitor=services.performance,
+        alerts=services.alerts,
+        retention=services.retention,
+    )

@@ -1,0 +1,79 @@
+"""What is deleted when it is old: in batches, so that no deletion holds a lock for long."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, select
+
+from settings.database.clock import database_now
+from settings.database.tables import now, performance_alerts, process_snapshots, worker_runs
+
+BATCH = 1000
+STALE_RUN_SECONDS = 30 * 86400.0
+STALE_SNAPSHOT_SECONDS = 3600.0
+_a, _w, _s = performance_alerts.c, worker_runs.c, process_snapshots.c
+
+
+class Retention:
+    """Deletes what is older than its rule allows; idempotent, safe to run in several processes.
+
+    Args:
+        engine: Returns the engine in use.
+    """
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+        self._rules: dict[str, tuple[str, int]] = {}
+
+    def add(self, table: str, *, days: int, column: str = "created_at") -> None:
+        """Keep the rows of a table of the application's for `days` after `column`; a second rule replaces the first.
+
+        Raises:
+            ValueError: `days` is less than 1.
+        """
+        if days < 1:
+            raise ValueError(f"rows of {table} must be kept for a day at the least, not {days}")
+        self._rules[table] = (column, days)
+
+    def delete_resolved_alerts(self, days: int, batch: int = BATCH) -> int:
+        """Delete alerts that were resolved more than `days` ago, and return how many."""
+        old = (_a.status == "resolved") & (_a.resolved_at < now() - timedelta(days=days))
+        return self._delete(performance_alerts, old, batch)
+
+    def run(self) -> Mapping[str, int]:
+        """Delete stale runs, snapshots of dead processes and what the application's rules name; return rows by table."""
+        moment = database_now(self._engine().dialect.name)
+        last = _w.finished_at + 0.0
+        stale = (last < moment - STALE_RUN_SECONDS) & (_w.due_at < moment - STALE_RUN_SECONDS)
+        ours = {
+            worker_runs.name: self._delete(worker_runs, stale, BATCH),
+            process_snapshots.name: self._delete(
+                process_snapshots, _s.written_at < moment - STALE_SNAPSHOT_SECONDS, BATCH
+            ),
+        }
+        return {**ours, **{table: self._apply(table, *rule) for table, rule in self._rules.items()}}
+
+    def _apply(self, name: str, column: str, days: int) -> int:
+        engine = self._engine()
+        table = Table(name, MetaData(), autoload_with=engine)
+        before = datetime.now(UTC) - timedelta(days=days)
+        aware = bool(getattr(table.c[column].type, "timezone", False))
+        return self._delete(table, table.c[column] < (before if aware else before.replace(tzinfo=None)), BATCH)
+
+    def _delete(self, table: Table, old: ColumnElement[bool], batch: int) -> int:
+        keys = list(table.primary_key.columns) or list(table.columns)
+        deleted = 0
+        while found := self._delete_batch(table, keys, old, batch):
+            deleted += found
+            if found < batch:
+                break
+        return deleted
+
+    def _delete_batch(
+        self, table: Table, keys: list[ColumnElement[object]], old: ColumnElement[bool], batch: int
+    ) -> int:
+        from sqlalchemy import tuple_
+
+        chosen = select(*keys).where(old).limit(batch)
+        with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+            return connection.execute(delete(table).where(tuple_(*keys).in_(chosen))).rowcount
