@@ -124,7 +124,7 @@ class Background:
 
     async def _keep(self, url: str) -> None:
         from settings.websocket.keeper import Keeper
-        from settings.websocket.link import Door
+        from settings.websocket.link import CLOSE_TIMEOUT_SECONDS, Door
 
         settings = self._settings
         limits = Limits(settings.max_retries, settings.retry_delay, settings.retry_max_delay, settings.cooldown)
@@ -135,7 +135,8 @@ class Background:
             OutageLog(shown(url), clock=self._wiring.clock),
             secrets=secrets_of(settings),
             hold_seconds=settings.retry_max_delay,
-            patience_seconds=settings.ping_timeout,
+            patience_seconds=settings.ping_timeout
+            + CLOSE_TIMEOUT_SECONDS,  # a write to one that closes waits for its end
         )
         self._keeper = keeper
         if not self._ends:

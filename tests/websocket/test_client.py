@@ -1,46 +1,12 @@
 """The client against a real gateway."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from settings.probe import HealthStatus
-from settings.websocket.client import WebSocketClient
 from settings.websocket.machine import State
-from settings.websocket.model import WebSocketSettings
 from settings.websocket.outbox import Delivery
+from tests.websocket.clients import Make, account_balances
 from tests.websocket.gateway import Gateway, wait_until
-
-Make = Callable[..., WebSocketClient]
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    """Makes clients with quick settings, which are closed at the end."""
-    made: list[WebSocketClient] = []
-
-    def make_one(url: str | None, *, app_name: str = "shop", **settings: object) -> WebSocketClient:
-        quick = {"retry_delay": 0.01, "retry_max_delay": 0.05, "connect_timeout": 1.0, **settings}
-        client = WebSocketClient(WebSocketSettings.model_validate({"url": url, **quick}), app_name=app_name)
-        made.append(client)
-        return client
-
-    yield make_one
-    for client in made:
-        client.close(0.5)
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    """A gateway that behaves well."""
-    with Gateway() as gateway:
-        yield gateway
-
-
-def account_balances(client: WebSocketClient) -> bool:
-    """Say whether every call is accounted for."""
-    figures = client.figures()
-    return figures["calls"] == sum(int(figures[name] or 0) for name in ("sent", "queued", "dropped"))
 
 
 def test_events_arrive_in_order_with_name_payload_app_and_time(make: Make, gateway: Gateway) -> None:
