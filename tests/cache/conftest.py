@@ -1,6 +1,7 @@
 """What the cache tests share: a clock, and caches that are attached to an application and closed afterwards."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from flask import Flask
 
 from settings.cache.backend import ResilientCache, build_cache
 from settings.cache.model import CacheSettings, RedisSettings
+from tests.servers import wait_until
 
 OF_REDIS = {"connect_timeout", "timeout", "max_connections"}
 
@@ -22,6 +24,21 @@ class Clock:
     def __call__(self) -> float:
         """Return the time in seconds."""
         return self.now
+
+
+def is_away(cache: ResilientCache) -> bool:
+    """Say whether the cache does without Redis now."""
+    return cache.figures()["mode"] == "fallback"
+
+
+def wait_for_return(cache: ResilientCache) -> float:
+    """Wait until Redis is in use again; return the seconds it took."""
+    return wait_until(lambda: not is_away(cache), seconds=10, what="Redis's return")
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what the cache has logged for people."""
+    return [each for each in caplog.records if each.name.startswith("settings.cache") and each.levelno > logging.DEBUG]
 
 
 class MakeCache(Protocol):

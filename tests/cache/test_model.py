@@ -1,4 +1,4 @@
-"""REDIS_ and CACHE_: defaults, bounds, and which URLs are refused under which name."""
+"""REDIS_ and CACHE_: defaults, bounds, and which URLs are refused by name."""
 
 import pytest
 from hypothesis import given
@@ -8,12 +8,12 @@ from pydantic import ValidationError
 from settings.cache.model import CacheSettings, RedisSettings
 
 
-def refusal(url: str) -> tuple[str, str]:
-    """Return code and message of a refused REDIS_URL."""
+def refusal(url: str) -> str:
+    """Return the message of a refused REDIS_URL."""
     with pytest.raises(ValidationError) as caught:
-        RedisSettings(url=url)
+        RedisSettings.model_validate({"url": url})
     [error] = caught.value.errors()
-    return error["type"], error["msg"]
+    return error["msg"]
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -37,43 +37,47 @@ def test_defaults_are_the_documented_ones() -> None:
 )
 def test_usable_urls_are_kept_as_they_are(url: str) -> None:
     """Redis by TCP, TLS and socket, with ACL users and database numbers, is accepted unchanged."""
-    kept = RedisSettings(url=url).url
+    kept = RedisSettings.model_validate({"url": url}).url
     assert kept is not None
     assert kept.get_secret_value() == url
 
 
 @pytest.mark.parametrize(
-    ("url", "code"),
+    "url",
     [
-        ("redis+sentinel://h:26379/mymaster/0", "redis-sentinel-url"),
-        ("rediss+sentinel://:s3cret@h1:26379,h2:26379/mymaster", "redis-sentinel-url"),
-        ("sentinel://:s3cret@h:26379", "redis-sentinel-url"),
-        ("redis+cluster://:s3cret@h:6379/0", "redis-cluster-url"),
-        ("RedisCluster://h:6379", "redis-cluster-url"),
-        ("redis://:s3cret@h1:6379,h2:6379/0", "several-hosts"),
-        ("unix://", "missing-path"),
-        ("unix://app:s3cret@?db=1", "missing-path"),
-        ("http://:s3cret@h", "unknown-scheme"),
-        ("localhost:6379", "unknown-scheme"),
-        ("redis://", "missing-host"),
-        ("redis://h:99999/0", "invalid-port"),
-        ("redis://:s3cret/x@h:6379/0", "invalid-port"),
-        ("redis://h/zero", "invalid-database"),
-        ("redis://h/0#s3cret", "invalid-url"),
+        "redis://:s3cret@h1:6379,h2:6379/0",
+        "unix://",
+        "unix://app:s3cret@?db=1",
+        "http://:s3cret@h",
+        "localhost:6379",
+        "redis://",
+        "redis://h:99999/0",
+        "redis://:s3cret/x@h:6379/0",
+        "redis://h/zero",
+        "redis://h/0#s3cret",
     ],
 )
-def test_unusable_urls_are_refused_by_name(url: str, code: str) -> None:
-    """A URL that cannot work is refused under a code of its own, and no part of it is repeated."""
-    found, message = refusal(url)
-    assert found == code
-    assert "s3cret" not in message
+def test_unusable_urls_are_refused(url: str) -> None:
+    """A URL that cannot work is refused, and no secret part of it is repeated."""
+    assert "s3cret" not in refusal(url)
 
 
-@pytest.mark.parametrize("kind", ["Sentinel", "Cluster"])
-def test_topologies_are_named(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("redis+sentinel://h:26379/mymaster/0", "Redis Sentinel"),
+        ("rediss+sentinel://:s3cret@h1:26379,h2:26379/mymaster", "Redis Sentinel"),
+        ("sentinel://:s3cret@h:26379", "Redis Sentinel"),
+        ("redis+cluster://:s3cret@h:6379/0", "Redis Cluster"),
+        ("rediss+cluster://h:6379", "Redis Cluster"),
+    ],
+)
+def test_topologies_are_refused_by_name(url: str, name: str) -> None:
     """Whoever writes a Sentinel or Cluster URL reads that word, and that it is not supported."""
-    _, message = refusal(f"redis+{kind.lower()}://h:6379/0")
-    assert f"Redis {kind}, which is not supported" in message
+    message = refusal(url)
+    assert name in message
+    assert "not supported" in message
+    assert "s3cret" not in message
 
 
 @given(st.text(min_size=1, max_size=60))
@@ -81,7 +85,7 @@ def test_any_text_is_kept_or_refused(text: str) -> None:
     """Whatever is written, the model keeps it unchanged or raises its own error."""
     url = f"redis://{text}"
     try:
-        kept = RedisSettings(url=url).url
+        kept = RedisSettings.model_validate({"url": url}).url
     except ValidationError:
         return
     assert kept is not None
