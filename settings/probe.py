@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 
 Fact = str | int | float | bool | None
 
 
-class HealthStatus(str, Enum):
+class HealthStatus(StrEnum):
     """The five answers to "how is this service?"."""
 
     HEALTHY = "healthy"

@@ -1,4 +1,4 @@
-"""Running the application as its users do: real processes under real servers, their output kept, nothing left behind."""
+"""Running the application as its users do: real processes under real servers, with their output kept."""
 
 import contextlib
 import json
@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,7 +113,7 @@ class Running:
         assert self.process.poll() is None, self.output()
         try:
             ask(f"{self.url}{path}", timeout=2)
-        except OSError:
+        except (OSError, HTTPException):
             return False
         return True
 

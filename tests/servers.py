@@ -19,13 +19,20 @@ import redis
 
 UNPRIVILEGED = 65534
 START_SECONDS = 30.0
+PORTS = range(12000, 30000)
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that nothing listens on now.
+
+    It lies below the ports that the kernel gives to outgoing connections, and is drawn at random, so that tests
+    that run side by side do not take it from each other before it is used.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = START_SECONDS, what: str = "the condition") -> float:

@@ -101,7 +101,8 @@ class Lifecycle:
             if self.state != "idle":
                 return
             if self._serving():
-                return self.start()
+                self.start()
+                return
             if ended.wait(POLL_SECONDS):
                 return
 

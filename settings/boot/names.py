@@ -17,6 +17,7 @@ class ProcessName:
         self._name = ""
 
     def __call__(self) -> str:
+        """Return the name of the process that calls."""
         if self._pid != os.getpid():
             self._name = f"{self._host}:{os.getpid()}:{secrets.token_hex(4)}"
             self._pid = os.getpid()

@@ -44,6 +44,7 @@ class RequestInstrument:
         self._inner, self._bound, self._request_id, self._observe = inner, bound, request_id, observe
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, and tell what it was."""
         begin = time.perf_counter()
         number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
         status = 500
@@ -69,5 +70,6 @@ class FirstRequest:
         self._inner, self._on_request = inner, on_request
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Tell of a request, then pass it on."""
         self._on_request(environ)
         return self._inner(environ, start_response)

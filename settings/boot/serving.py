@@ -36,9 +36,9 @@ def serves_requests() -> bool:
     """Say whether a known server's loop runs in this process now (werkzeug, gunicorn, waitress, uWSGI)."""
     if (uwsgi := sys.modules.get("uwsgi")) is not None:
         return bool(uwsgi.worker_id() > 0)
-    return any(_stack_serves(frame) for frame in sys._current_frames().values())  # noqa: SLF001 - the only view of all stacks
+    return any(_stack_serves(frame) for frame in sys._current_frames().values())
 
 
 def is_called_from(module: str, function: str) -> bool:
     """Say whether `module.function` is among the callers of this function's caller."""
-    return (module, function) in _callers(sys._getframe(1))  # noqa: SLF001 - inspect.stack() reads source files
+    return (module, function) in _callers(sys._getframe(1))

@@ -13,8 +13,8 @@ from settings.problems import mask_urls
 from settings.room import RoomSettings
 
 if TYPE_CHECKING:
-    from settings.database.migrations import MigrationResult
     from settings.database.manager import ConnectionResult
+    from settings.database.migrations import MigrationResult
 
 ON_STANDARD_ERROR = frozenset({"bootstrap", "db"})
 _STATUSES: dict[HealthStatus, StepStatus] = {HealthStatus.DISABLED: "disabled", HealthStatus.FALLBACK: "fallback"}
@@ -61,7 +61,7 @@ def connect_database(boot: Boot) -> Outcome:
     if boot.command in LEFT_ALONE:
         boot.config({"SQLALCHEMY_DATABASE_URI": database.configured_url()})
         return Outcome("ok", f"connects when it is used, because flask {boot.command} decides")
-    database.engine  # noqa: B018 - connects, or raises what is wrong
+    database.engine
     boot.config(database.flask_config())
     return _database_outcome(settings, database.result)
 

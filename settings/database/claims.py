@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Update, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
@@ -101,7 +101,7 @@ class Claims:
     def _key(self, job: str) -> ColumnElement[bool]:
         return (_w.app_name == self._app_name) & (_w.job == job)
 
-    def _mine(self, job: str) -> Any:
+    def _mine(self, job: str) -> Update:
         return update(worker_runs).where(self._key(job), _w.owner == self._owner())
 
     def _make_row(self, engine: Engine, job: str) -> None:
@@ -109,6 +109,6 @@ class Claims:
             insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(worker_runs)
             connection.execute(insert.values(app_name=self._app_name, job=job).on_conflict_do_nothing())
 
-    def _update(self, engine: Engine, statement: Any) -> bool:
+    def _update(self, engine: Engine, statement: Update) -> bool:
         with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
             return bool(connection.execute(statement).rowcount == 1)

@@ -1,9 +1,10 @@
 """What is deleted when it is old: in batches, so that no deletion holds a lock for long."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, select
+from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, select, tuple_
 
 from settings.database.clock import database_now
 from settings.database.tables import now, performance_alerts, process_snapshots, worker_runs
@@ -41,7 +42,7 @@ class Retention:
         return self._delete(performance_alerts, old, batch)
 
     def run(self) -> Mapping[str, int]:
-        """Delete stale runs, snapshots of dead processes and what the application's rules name; return rows by table."""
+        """Delete stale runs, rows of dead processes and what the application's rules name; return rows by table."""
         moment = database_now(self._engine().dialect.name)
         last = _w.finished_at + 0.0
         stale = (last < moment - STALE_RUN_SECONDS) & (_w.due_at < moment - STALE_RUN_SECONDS)
@@ -70,10 +71,8 @@ class Retention:
         return deleted
 
     def _delete_batch(
-        self, table: Table, keys: list[ColumnElement[object]], old: ColumnElement[bool], batch: int
+        self, table: Table, keys: Sequence[ColumnElement[Any]], old: ColumnElement[bool], batch: int
     ) -> int:
-        from sqlalchemy import tuple_
-
         chosen = select(*keys).where(old).limit(batch)
         with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
             return connection.execute(delete(table).where(tuple_(*keys).in_(chosen))).rowcount

@@ -74,6 +74,6 @@ class Snapshots:
         """Delete the rows of processes that have said nothing for so long, and return how many."""
         return self._delete(_s.written_at < database_now(self._engine().dialect.name) - seconds)
 
-    def _delete(self, where: Any) -> int:  # noqa: ANN401 - any condition
+    def _delete(self, where: Any) -> int:
         with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
             return connection.execute(delete(process_snapshots).where(where)).rowcount

@@ -4,8 +4,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON, BigInteger, CheckConstraint, Column, DateTime, Dialect, Float, Index, Integer, MetaData, String, Table, Text,
-    TypeDecorator, text,
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB
 

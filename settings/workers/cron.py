@@ -90,7 +90,8 @@ class Cron:
         instants = [each.astimezone(UTC) for each in found if each is not None]
         if not instants:
             raise ValueError(f"{self.text!r} never fires")
-        return min(instants)
+        soonest: datetime = min(instants)
+        return soonest
 
     def interval_seconds(self, moment: datetime) -> float:
         """Return the seconds between the next two instants after `moment`."""

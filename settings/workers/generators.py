@@ -71,7 +71,7 @@ def steps_of(
         except GeneratorExit:
             step(generator.close)
             raise
-        except BaseException as error:  # noqa: BLE001 - what the reader throws in belongs to the generator
+        except BaseException as error:
             values, advance = (error,), generator.throw
 
 

@@ -85,7 +85,7 @@ class Runner:
                 call(function, *args, **kwargs)
         except BaseException as error:
             raised = _clearer(error, function)
-            logger.error("Worker %s failed: %s", name, described(raised), exc_info=raised)
+            logger.error("Worker %s failed: %s", name, described(raised), exc_info=raised)  # noqa: TRY400 - the traceback is that of what was raised, explained
             return raised
         return None
 
@@ -134,7 +134,7 @@ class Watch:
         while not self._ended.wait(claim.lease_seconds / BEATS_PER_LEASE):
             try:
                 held = claim.heartbeat()
-            except Exception as error:  # noqa: BLE001 - any fault of the database; the next beat may succeed
+            except Exception as error:
                 failures += 1
                 level = logging.WARNING if failures == 1 else logging.DEBUG
                 logger.log(level, "Worker %s cannot prolong its lease: %s", self._name, described(error))

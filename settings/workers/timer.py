@@ -37,11 +37,11 @@ class _DaemonExecutor:
     def start(self, _scheduler: object, _alias: str) -> None:
         """Need nothing."""
 
-    def submit_job(self, job: Any, _run_times: list[datetime]) -> None:  # noqa: ANN401 - APScheduler ships no types
+    def submit_job(self, job: Any, _run_times: list[datetime]) -> None:
         """Begin the job's turn unless it has one now."""
         self._begin(job.id)
 
-    def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 - APScheduler passes it by position
+    def shutdown(self, wait: bool = True) -> None:
         """Leave the turns alone: whoever closes the workers waits for them as long as the grace time allows."""
 
 
@@ -140,7 +140,7 @@ class Timer:
         except RuntimeError as error:
             with self._lock:
                 self._busy.pop(name, None)
-            logger.error("Worker %s cannot begin (%s); next try in %g s", name, described(error), NET_SECONDS)  # noqa: TRY400 - the traceback is this line's own
+            logger.error("Worker %s cannot begin (%s); next try in %g s", name, described(error), NET_SECONDS)
 
     def _take(self, name: str) -> None:
         delay: float | None = RETRY_SECONDS

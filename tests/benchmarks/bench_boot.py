@@ -32,8 +32,8 @@ down_revision = None
 
 def upgrade():
     """Make them."""
-    op.create_table("usual_alerts", sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("title", sa.String(255)))
-    op.create_table("usual_runs", sa.Column("job", sa.String(200), primary_key=True), sa.Column("owner", sa.String(200)))
+    op.create_table("usual_alerts", sa.Column("id", sa.BigInteger, primary_key=True))
+    op.create_table("usual_runs", sa.Column("job", sa.String(200), primary_key=True))
 '''
 
 

@@ -1,4 +1,4 @@
-"""The benchmark harness: each bar pairs our cost with a floor's or a peer's, sampled A B A B, compared at the median."""
+"""The benchmark harness: each bar pairs our cost with a floor or a peer, sampled A B A B, compared at the median."""
 
 import os
 import statistics

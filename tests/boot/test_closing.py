@@ -56,7 +56,12 @@ def test_a_second_caller_waits_for_the_first() -> None:
     first = threading.Thread(target=closers.close)
     first.start()
     begun.wait(10)
-    second = threading.Thread(target=lambda: (closers.close(), order.append("second returned")))
+
+    def close_too() -> None:
+        closers.close()
+        order.append("second returned")
+
+    second = threading.Thread(target=close_too)
     second.start()
     may_end.set()
     first.join(10)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, inspect
@@ -111,7 +112,7 @@ def test_a_wrong_variable_ends_the_boot_readably(command: list[str], tmp_path: P
 
 def test_an_unwritable_sqlite_directory_is_named_with_its_fix(tmp_path: Path) -> None:
     """Neither the database nor its fallback can be made: cause and fix, exit status 1."""
-    impossible = {
+    impossible: dict[str, Any] = {
         "DATABASE_URL": "sqlite:////proc/nowhere/app.db",
         "DATABASE_FALLBACK_URL": "sqlite:////proc/nowhere/b.db",
     }

@@ -33,7 +33,7 @@ def upgrade(connection: Connection, location: str | Path, version_table: str) ->
     applied: list[str] = []
 
     def steps(revision: tuple[str, ...] | str, _context: MigrationContext) -> list[object]:
-        found = scripts._upgrade_revs("heads", revision)  # type: ignore[arg-type] # noqa: SLF001 - what command.upgrade itself calls
+        found = scripts._upgrade_revs("heads", revision)  # type: ignore[arg-type]
         applied.extend(step.revision.revision for step in found)  # type: ignore[attr-defined] # upgrades are RevisionSteps
         return list(found)
 

@@ -133,7 +133,14 @@ class MigrationManager:
             version, missing = self._version(connection), self._missing(connection)
         if version not in (None, HEAD):
             result.status, result.diagnosis = "ahead", AHEAD
-            log.warning("migrations: %s (%s, this code knows %s). Fix: %s [%s]", AHEAD.cause, version, HEAD, AHEAD.fix, AHEAD.code)
+            log.warning(
+                "migrations: %s (%s, this code knows %s). Fix: %s [%s]",
+                AHEAD.cause,
+                version,
+                HEAD,
+                AHEAD.fix,
+                AHEAD.code,
+            )
         elif version is None or missing or self._folder is not None:
             with migration_transaction(engine, self._wait) as connection:
                 self._change(connection, result)
@@ -160,10 +167,12 @@ class MigrationManager:
     def _version(self, connection: Connection) -> str | None:
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
-        return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
+        return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
     def _why(self, error: Exception) -> Diagnosis:
         if isinstance(error, DBAPIError | SQLAlchemyError):
             found = diagnose_database(error)
             return Diagnosis(FAILED, f"the migration failed: {found.cause}", found.fix, found.transient)
-        return Diagnosis(FAILED, f"the migration failed with {type(error).__name__}", "see the traceback above this line")
+        return Diagnosis(
+            FAILED, f"the migration failed with {type(error).__name__}", "see the traceback above this line"
+        )
