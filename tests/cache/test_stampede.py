@@ -1,0 +1,230 @@
+"""One computes, the others wait: within a process, with a bound, and never for ever."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from flask import Flask, abort
+
+from settings.cache.backend import ResilientCache
+from tests.cache.conftest import MakeCache
+from tests.servers import RedisServer, wait_until
+
+
+class Slow:
+    """A computation that waits until the test lets it go on, and counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.go_on = threading.Event()
+
+    def __call__(self, n: int = 0) -> str:
+        """Return a value of its own for each call."""
+        self.calls += 1
+        number = self.calls
+        self.go_on.wait(10)
+        return f"value {number} for {n}"
+
+
+def in_threads(count: int, function: Callable[[], object]) -> tuple[list[threading.Thread], list[object]]:
+    """Start threads that call a function; return them and the list of what they return."""
+    results: list[object] = []
+    threads = [threading.Thread(target=lambda: results.append(function())) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, results
+
+
+def join(threads: list[threading.Thread]) -> None:
+    """Wait for threads to end."""
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def waits(cache: ResilientCache) -> object:
+    """Return how many calls waited for another one."""
+    return cache.figures()["stampede_waits"]
+
+
+@pytest.mark.parametrize("place", ["in process", "redis"])
+def test_one_computes_and_the_others_wait(make_cache: MakeCache, redis_server: RedisServer, place: str) -> None:
+    """Of eight calls for the same missing value one computes it, and all get it."""
+    cache = make_cache(redis_server.url() if place == "redis" else None)
+    slow = Slow()
+    protected = cache.memoize(60, stampede_seconds=10)(slow.__call__)
+    threads, results = in_threads(8, lambda: protected(1))
+    wait_until(lambda: waits(cache) == 7)
+    slow.go_on.set()
+    join(threads)
+    assert results == ["value 1 for 1"] * 8
+    assert slow.calls == 1
+
+
+def test_views_are_protected(make_cache: MakeCache) -> None:
+    """Requests for one page that is not cached yet run its view once, requests for another page run theirs."""
+    app = Flask("views")
+    cache = make_cache(app=app)
+    slow = Slow()
+    app.add_url_rule("/<int:n>", view_func=cache.cached(60, stampede_seconds=10)(slow.__call__), endpoint="page")
+    threads, results = in_threads(4, lambda: app.test_client().get("/1").text)
+    wait_until(lambda: waits(cache) == 3)
+    others, other_results = in_threads(1, lambda: app.test_client().get("/2").text)
+    wait_until(lambda: slow.calls == 2)
+    slow.go_on.set()
+    join(threads + others)
+    assert len(set(map(str, results))) == 1
+    assert other_results == ["value 2 for 2"]
+    assert slow.calls == 2
+
+
+def test_off_unless_asked_for(make_cache: MakeCache) -> None:
+    """Without the option every call computes, as in Flask-Caching."""
+    cache = make_cache()
+    slow = Slow()
+    unprotected = cache.memoize(60)(slow.__call__)
+    threads, _ = in_threads(3, lambda: unprotected(1))
+    wait_until(lambda: slow.calls == 3)
+    slow.go_on.set()
+    join(threads)
+    assert waits(cache) == 0
+
+
+def test_one_option_for_all_functions(make_cache: MakeCache) -> None:
+    """The attribute of the cache protects every function, but for those that say otherwise."""
+    cache = make_cache()
+    cache.stampede_seconds = 10
+    slow, free = Slow(), Slow()
+    protected, unprotected = cache.memoize(60)(slow.__call__), cache.memoize(60, stampede_seconds=0)(free.__call__)
+    threads, _ = in_threads(3, lambda: (protected(1), unprotected(2)))
+    wait_until(lambda: waits(cache) == 2)
+    slow.go_on.set()
+    wait_until(lambda: free.calls == 3)
+    free.go_on.set()
+    join(threads)
+    assert slow.calls == 1
+
+
+def test_nobody_waits_longer_than_the_bound(make_cache: MakeCache) -> None:
+    """A call that has waited its time computes for itself."""
+    cache = make_cache()
+    slow = Slow()
+    protected = cache.memoize(60, stampede_seconds=0.1)(slow.__call__)
+    threads, _ = in_threads(2, lambda: protected(1))
+    wait_until(lambda: slow.calls == 2)
+    slow.go_on.set()
+    join(threads)
+
+
+def test_a_leader_that_fails_makes_way(make_cache: MakeCache) -> None:
+    """When the computing call raises, one of those that wait computes, and the error stays the leader's own."""
+    cache = make_cache()
+    calls: list[int] = []
+    entered, fail = threading.Event(), threading.Event()
+
+    @cache.memoize(60, stampede_seconds=10)
+    def first_fails() -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            entered.set()
+            fail.wait(10)
+            raise LookupError("the leader's own")
+        return "value"
+
+    errors: list[Exception] = []
+
+    def lead() -> None:
+        try:
+            first_fails()
+        except LookupError as error:
+            errors.append(error)
+
+    leader = threading.Thread(target=lead)
+    leader.start()
+    entered.wait(10)
+    threads, results = in_threads(3, first_fails)
+    wait_until(lambda: waits(cache) == 3)
+    fail.set()
+    join([leader, *threads])
+    assert results == ["value"] * 3
+    assert len(errors) == 1
+    assert len(calls) == 2
+
+
+def test_a_value_that_is_not_kept_is_computed_by_each(make_cache: MakeCache) -> None:
+    """What a response filter keeps out of the cache is never handed from one call to another."""
+    cache = make_cache()
+    counter = iter(range(10))
+    protected = cache.memoize(60, stampede_seconds=10, response_filter=lambda _: False)(lambda: next(counter))
+    threads, results = in_threads(4, protected)
+    join(threads)
+    assert sorted(map(str, results)) == ["0", "1", "2", "3"]
+
+
+def test_a_call_within_itself_does_not_wait(make_cache: MakeCache) -> None:
+    """A function that calls itself for the same or another value goes on at once."""
+    cache = make_cache()
+    depth: list[int] = []
+
+    @cache.memoize(60, stampede_seconds=30)
+    def recursive(n: int) -> int:
+        depth.append(n)
+        return 0 if len(depth) > 3 else recursive(n) + recursive(n + 1)
+
+    begin = time.monotonic()
+    recursive(0)
+    assert time.monotonic() - begin < 15
+    assert waits(cache) == 0
+
+
+def test_keys_of_ones_own_making_are_protected(make_cache: MakeCache) -> None:
+    """`make_cache_key` of the caller is used, as an argument and when it is set afterwards."""
+    app = Flask("keys")
+    cache = make_cache(app=app)
+    slow = Slow()
+    protected = cache.cached(60, make_cache_key=lambda: "mine", stampede_seconds=10)(slow.__call__)
+    with app.app_context():
+        threads, _ = in_threads(2, protected)
+        wait_until(lambda: waits(cache) == 1)
+        slow.go_on.set()
+        join(threads)
+        assert cache.get("mine") == "value 1 for 0"
+        late = cache.cached(60)(lambda: "late")
+        late.make_cache_key = lambda *_args, **_kwargs: "set later"
+        assert late() == "late"
+        assert cache.get("set later") == "late"
+
+
+def test_flask_cachings_own_attributes_are_kept(make_cache: MakeCache) -> None:
+    """`uncached`, `cache_timeout`, `make_cache_key` and `delete_memoized` work as documented, and can be written."""
+    cache = make_cache()
+
+    @cache.memoize(60, stampede_seconds=1)
+    def double(n: int) -> int:
+        """Return twice as much."""
+        return n * 2
+
+    assert double.uncached(2) == 4
+    assert double.cache_timeout == 60
+    double.cache_timeout = 5
+    assert double(3) == 6
+    assert cache.get(double.make_cache_key(double.uncached, 3)) == 6
+    double.delete_memoized()
+    assert double.__doc__ == "Return twice as much."
+
+
+def test_an_abort_is_cached_and_raised_for_each(make_cache: MakeCache) -> None:
+    """A view that aborts does so for those that wait as well."""
+    app = Flask("aborts")
+    cache = make_cache(app=app)
+    calls: list[int] = []
+
+    @app.get("/")
+    @cache.cached(60, stampede_seconds=5)
+    def gone() -> str:
+        calls.append(1)
+        abort(410)
+
+    assert [app.test_client().get("/").status_code for _ in range(3)] == [410] * 3
+    assert len(calls) == 1
