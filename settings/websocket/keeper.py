@@ -95,7 +95,7 @@ class Keeper:
             async with self._door.open() as connection:
                 self._take_note(connection)
                 await self._keep(connection)
-        except Exception as error:  # noqa: BLE001 - whatever a network and its other side can do is diagnosed and shown
+        except Exception as error:
             return None if self._ending else self._failed(error)
         finally:
             self.descriptor = -1
@@ -114,9 +114,10 @@ class Keeper:
         sender = asyncio.create_task(self._send(connection))
         receiver = asyncio.create_task(self._receive(connection))
         try:
-            done, _ = await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
+            for task in (sender, receiver):  # in this order: a sender that gives up ends the receiver too
+                if task.done():
+                    task.result()
         finally:
             over.cancel()
             for task in (sender, receiver):

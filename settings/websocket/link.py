@@ -27,7 +27,7 @@ class Loop(asyncio.SelectorEventLoop):
     The pool that asyncio uses for it is joined when the interpreter ends: a silent name server would hold the exit.
     """
 
-    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as asyncio's own
+    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
         """Return what `socket.getaddrinfo` returns."""
         answer: asyncio.Future[Any] = self.create_future()
         threading.Thread(
@@ -43,6 +43,16 @@ class Loop(asyncio.SelectorEventLoop):
             outcome, settle = error, answer.set_exception
         if not self.is_closed():
             self.call_soon_threadsafe(lambda: None if answer.done() else settle(outcome))
+
+
+class Link(ClientConnection):
+    """A connection that ends soon after its last frame, even when the gateway leaves the socket open."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; once the protocol expects the end, give the gateway CLOSE_TIMEOUT_SECONDS to close."""
+        super().data_received(data)
+        if self.protocol.close_expected():
+            self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
 
 
 class Door:
@@ -78,6 +88,7 @@ class Door:
             max_size=MAX_MESSAGE_BYTES,
             write_limit=0,  # so that a message counts as sent when the system has it, not when the library has
             logger=_SILENT,
+            create_connection=Link,
         )
 
     def _context(self) -> ssl.SSLContext:

@@ -156,7 +156,10 @@ def read_request(connection: socket.socket) -> bytes:
     """Return the handshake request."""
     request = b""
     while b"\r\n\r\n" not in request:
-        request += connection.recv(4096)
+        more = connection.recv(4096)
+        if not more:
+            raise ConnectionError("the client went away")
+        request += more
     return request
 
 
