@@ -25,7 +25,7 @@ def encode_payload(payload: object) -> str:
         text = "".join(_encode(payload))
     except RefusedError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a payload may be any object, and its own code may raise anything
         raise RefusedError(_reason(error)) from None
     if len(text) > MAX_MESSAGE_BYTES:
         raise RefusedError(f"it has {len(text)} bytes as JSON, more than {MAX_MESSAGE_BYTES}")

@@ -95,7 +95,7 @@ class Keeper:
             async with self._door.open() as connection:
                 self._take_note(connection)
                 await self._keep(connection)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a network and its other side can do is diagnosed and shown
             return None if self._ending else self._failed(error)
         finally:
             self.descriptor = -1

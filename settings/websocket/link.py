@@ -27,7 +27,7 @@ class Loop(asyncio.SelectorEventLoop):
     The pool that asyncio uses for it is joined when the interpreter ends: a silent name server would hold the exit.
     """
 
-    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
+    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as asyncio's own
         """Return what `socket.getaddrinfo` returns."""
         answer: asyncio.Future[Any] = self.create_future()
         threading.Thread(
