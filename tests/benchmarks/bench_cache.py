@@ -67,11 +67,11 @@ def _against_flask_caching(operation: Callable[[Any], Callable[[], object]]) -> 
     return pair
 
 
-def _get(target: Any) -> Callable[[], object]:  # noqa: ANN401 # three clients that share nothing but the names
+def _get(target: Any) -> Callable[[], object]:  # three clients that share nothing but the names
     return lambda: target.get("key")
 
 
-def _set(target: Any) -> Callable[[], object]:  # noqa: ANN401 # three clients that share nothing but the names
+def _set(target: Any) -> Callable[[], object]:  # three clients that share nothing but the names
     return lambda: target.set("key", VALUE)
 
 
