@@ -68,7 +68,7 @@ class Access:
         scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer" and self.is_token(given.strip()):
             return Caller(may_see=True, may_change=True)
-        name = self._name_in(parse_cookie(dict(environ)).get(COOKIE, "")) if self._token else None
+        name = self._name_in(_cookie_in(environ)) if self._token else None
         if name is not None:
             return Caller(may_see=True, may_change=True, name=name, by_cookie=True)
         if self._page and is_local(environ):
@@ -97,6 +97,13 @@ class Access:
 
     def _signature(self, text: str) -> str:
         return hmac.new(self._token, f"status page, 1: {text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def _cookie_in(environ: Environ) -> str:
+    try:
+        return parse_cookie(dict(environ)).get(COOKIE, "")
+    except UnicodeError:  # bytes that are no UTF-8
+        return ""
 
 
 def is_local(environ: Environ) -> bool:
@@ -134,4 +141,4 @@ def is_same_origin(environ: Environ) -> bool:
     if origin is None and site is None:
         return False
     same_site = site in (None, "same-origin")
-    return same_site and (origin is None or urlsplit(origin).netloc == environ.get("HTTP_HOST"))
+    return same_site and (origin is None or origin.partition("://")[2] == environ.get("HTTP_HOST"))

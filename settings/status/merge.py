@@ -1,5 +1,7 @@
 """From what each process knows to one view of the fleet: this process as it is now, the others by their snapshots."""
 
+import os
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -74,6 +76,11 @@ def own_body(sources: StatusSources) -> dict[str, Any]:
         "errors": [asdict(replace(each, example=each.example[:LONGEST_EXAMPLE])) for each in errors],
         "figures": dict(sources.error_figures()),
     }
+
+
+def own_snapshot(sources: StatusSources, now: float) -> Snapshot:
+    """Return what this process would write now."""
+    return Snapshot(sources.process(), socket.gethostname(), os.getpid(), now, own_body(sources))
 
 
 def processes_of(own: Snapshot, others: Iterable[Snapshot]) -> list[Process]:

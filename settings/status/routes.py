@@ -1,17 +1,21 @@
 """Puts the routes on an application: a blueprint, and the probes in front of everything."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, request, send_from_directory
 
 from settings.status.access import COOKIE, SIGNED_IN_SECONDS, Access, is_same_origin
 from settings.status.kept import within
+from settings.status.merge import own_body
+from settings.status.metrics import CONTENT_TYPE, Metrics, open_metrics
 from settings.status.model import StatusSettings
 from settings.status.pages import Pages
 from settings.status.probes import Body, Health, ProbesFirst, probe_headers
 from settings.status.sources import StatusSources
+from settings.status.tally import NOT_COUNTED
 from settings.status.view import Gatherer
 
 log = logging.getLogger(__name__)
@@ -33,6 +37,7 @@ ACTION_SECONDS = 3.0
 STATIC = Path(__file__).parent / "static"
 ROUTES = ("livez", "readyz", "healthz", "metrics", "status")
 TAKEN = "STATUS_PREFIX: the application has a route %s of its own [status-route-taken]. Fix: set STATUS_PREFIX=/ops"
+NO_EXTRA = 'Metrics need prometheus-client: pip install "flask-twelvefactor[metrics]"\n'
 NOT_CHANGED = (
     "The database did not take the change in time, or refused it; the log says why. "
     "Look at the alert again before you repeat it."
@@ -43,7 +48,20 @@ FOREIGN = (
 )
 
 
-def install_status(app: Flask, settings: StatusSettings, sources: StatusSources) -> None:
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What the boot connects the pages with.
+
+    Attributes:
+        observe: To be told (endpoint, status, seconds) of each answered request; None without the `metrics` extra.
+        snapshot_body: Returns what this process writes into its snapshot; called once an interval.
+    """
+
+    observe: Callable[[str, int, float], None] | None
+    snapshot_body: Callable[[], Mapping[str, object]]
+
+
+def install_status(app: Flask, settings: StatusSettings, sources: StatusSources) -> Installed:
     """Serve /livez, /readyz, /healthz, /metrics and /status under STATUS_PREFIX.
 
     The first two are answered in front of the application's `wsgi_app` too, so that none of its hooks, guards
@@ -56,9 +74,17 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
     blueprint = Blueprint("twelvefactor", __name__, url_prefix=settings.prefix or None)
     for name in ROUTES[:3]:
         blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)))
-    People(settings.prefix, access, sources).add_to(blueprint)
+    metrics = open_metrics(sources)
+    People(settings.prefix, access, sources, metrics).add_to(blueprint)
     app.register_blueprint(blueprint)
     app.wsgi_app = ProbesFirst(app.wsgi_app, first)  # type: ignore[method-assign] # Flask's documented place for middleware
+    return Installed(None if metrics is None else metrics.observe, lambda: _body(sources, metrics))
+
+
+def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, object]:
+    if metrics is not None:
+        metrics.carry()
+    return own_body(sources)
 
 
 def _warn_of_taken(app: Flask, prefix: str) -> None:
@@ -83,16 +109,19 @@ class People:
         prefix: STATUS_PREFIX.
         access: Who may see and change.
         sources: What is shown.
+        metrics: Answers a scrape; None without the extra.
     """
 
-    def __init__(self, prefix: str, access: Access, sources: StatusSources) -> None:
+    def __init__(self, prefix: str, access: Access, sources: StatusSources, metrics: Metrics | None) -> None:
         self._prefix, self._access, self._sources = prefix, access, sources
+        self._metrics = metrics
         self._gatherer, self._pages = Gatherer(sources), Pages()
 
     def add_to(self, blueprint: Blueprint) -> None:
         """Add the routes."""
         add = blueprint.add_url_rule
         add("/status", "status", self.status)
+        add("/metrics", "metrics", self.metrics)
         add("/status/static/<path:filename>", "asset", self.asset)
         add("/status/sign-in", "sign_in", self.sign_in, methods=["POST"])
         add("/status/sign-out", "sign_out", self.sign_out, methods=["POST"])
@@ -105,6 +134,20 @@ class People:
             return self._ask_for_token()
         live = "live" in request.args
         return _html(self._pages.status(self._gatherer.gather(), caller, base=self._base(), live=live))
+
+    def metrics(self) -> Response:
+        """Answer a scrape of those who may see the page."""
+        caller = self._access.caller(request.environ)
+        if not caller.may_see:
+            return self._ask_for_token()
+        if self._metrics is None:
+            return Response(NO_EXTRA, 501, HEADERS, mimetype="text/plain")
+        try:
+            text = self._metrics.page(self._gatherer.gather())
+        except OSError as error:
+            log.warning(NOT_COUNTED, error)
+            return Response("The log says why there are no metrics now.\n", 503, HEADERS, mimetype="text/plain")
+        return Response(text, headers=HEADERS, content_type=CONTENT_TYPE)
 
     def sign_in(self) -> Response:
         """Give a browser that knows the token a cookie that stands for it."""

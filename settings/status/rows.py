@@ -1,5 +1,6 @@
 """The rows that the pages show, read alike from the rooms' own objects and from the JSON of a snapshot."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
@@ -131,7 +132,18 @@ def _plain(name: str, value: object) -> object:
         return value.value
     if name in MOMENTS:
         return moment(value)
-    return tuple(value) if isinstance(value, list) else value
+    if name == "facts" and isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return (
+        tuple(each for each in value if _finite(each) is not None)
+        if name == "latencies" and isinstance(value, list | tuple)
+        else value
+    )
+
+
+def _finite(value: object) -> object:
+    """Return what JSON can hold: a number that is none is not known."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def moment(value: object) -> float | None:

@@ -19,10 +19,10 @@ class AlertsLike(Protocol):
     def list(self, status: str | None = None, limit: int = 100) -> Sequence[Any]:
         """Return alerts, those that came last first; each with the columns of the table as attributes or keys."""
 
-    def acknowledge(self, id: int, by: str) -> object:  # noqa: A002 - the name of the column
+    def acknowledge(self, alert_id: int, /, by: str) -> object:
         """Note that somebody looks after an alert."""
 
-    def resolve(self, id: int) -> object:  # noqa: A002 - the name of the column
+    def resolve(self, alert_id: int, /) -> object:
         """Note that the cause of an alert is gone."""
 
 
@@ -34,10 +34,10 @@ class NoAlerts:
         del status, limit
         return []
 
-    def acknowledge(self, id: int, by: str) -> None:  # noqa: A002 - the name of the column
+    def acknowledge(self, alert_id: int, /, by: str) -> None:
         """Do nothing."""
 
-    def resolve(self, id: int) -> None:  # noqa: A002 - the name of the column
+    def resolve(self, alert_id: int, /) -> None:
         """Do nothing."""
 
 

@@ -1,21 +1,19 @@
 """What a page shows at one moment, gathered from the sources without waiting long for any of them."""
 
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from settings.status.jobs import JobLine, merged_jobs
-from settings.status.kept import Kept
+from settings.status.kept import WAIT_SECONDS, Kept
 from settings.status.merge import (
     MergedError,
     MergedService,
     Process,
     merged_errors,
     merged_services,
-    own_body,
+    own_snapshot,
     processes_of,
 )
 from settings.status.rows import Alert, BootRow, Snapshot, read
@@ -47,7 +45,7 @@ class View:
         at: The moment, in seconds since 1970.
         stored_at: When the tables were read (alerts, history of runs, other processes); None: never yet.
         late: Whether the tables could not be read anew in time.
-        processes: The serving processes, the one that answers first.
+        processes: The serving processes, the one that answers first; none where a command finds no snapshot.
         alerts: Open alerts: those that nobody looks after yet first, then by severity.
         settings: Settings by room.
     """
@@ -103,19 +101,29 @@ class Gatherer:
 
     Args:
         sources: Where everything comes from.
+        serves: Whether this process serves, and so is one of those that it speaks for; a command is not.
+        wait_seconds: The longest that a view waits for the tables.
         wall: Seconds since 1970.
     """
 
-    def __init__(self, sources: StatusSources, *, wall: Callable[[], float] = time.time) -> None:
-        self._sources, self._wall = sources, wall
-        self._stored = Kept("status tables", self._read_tables, empty=Stored(), wall=wall)
+    def __init__(
+        self,
+        sources: StatusSources,
+        *,
+        serves: bool = True,
+        wait_seconds: float = WAIT_SECONDS,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._sources, self._serves, self._wall = sources, serves, wall
+        self._stored = Kept("status tables", self._read_tables, empty=Stored(), wait_seconds=wait_seconds, wall=wall)
 
     def gather(self) -> View:
         """Return how everything is now, within about a second whatever hangs."""
         sources, now = self._sources, self._wall()
         answer = self._stored.get()
         stored, closing = answer.value, sources.shutting_down()
-        processes = tuple(processes_of(self._own(now), stored.snapshots))
+        processes = tuple(processes_of(own_snapshot(sources, now), stored.snapshots))
+        serving = processes if self._serves else processes[1:]
         services = tuple(merged_services(processes))
         return View(
             app_name=sources.app_name,
@@ -125,11 +133,11 @@ class Gatherer:
             at=now,
             stored_at=answer.asked_at,
             late=answer.late,
-            processes=processes,
+            processes=serving,
             services=services,
-            jobs=tuple(merged_jobs(processes, stored.runs, now)),
+            jobs=tuple(merged_jobs(serving or processes, stored.runs, now)),
             alerts=stored.alerts,
-            errors=tuple(merged_errors(processes)),
+            errors=tuple(merged_errors(serving or processes)),
             boot=tuple(read(BootRow, each) for each in sources.boot),
             settings=_by_room(sources.settings()),
         )
@@ -137,9 +145,6 @@ class Gatherer:
     def forget(self) -> None:
         """Read the tables anew for the next view: something in them was changed here."""
         self._stored.forget()
-
-    def _own(self, now: float) -> Snapshot:
-        return Snapshot(self._sources.process(), socket.gethostname(), os.getpid(), now, own_body(self._sources))
 
     def _read_tables(self) -> Stored:
         sources = self._sources

@@ -46,13 +46,15 @@ def iso(moment: float | None) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """Return how long something took, in two or three digits: `0.4 ms`, `120 ms`, `1.2 s`, `14 min`."""
+    """Return how long something took, in two or three digits: `<0.1 ms`, `0.4 ms`, `120 ms`, `1.2 s`, `14 min`."""
     if seconds is None:
         return ""
     if seconds >= 60:
         return span(seconds)
     if seconds >= 1:
         return f"{seconds:.1f} s"
+    if seconds < 0.0001:
+        return "<0.1 ms"
     return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
 
 

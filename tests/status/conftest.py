@@ -92,13 +92,13 @@ class FakeAlerts:
             raise self.broken
         return [row for row in self.rows if status in (None, row["status"])][:limit]
 
-    def acknowledge(self, id: int, by: str) -> None:  # noqa: A002 - the name of the column
+    def acknowledge(self, alert_id: int, /, by: str) -> None:
         """Note who looks after it."""
-        self._change(id, status="acknowledged", acknowledged_by=by, acknowledged_at=SINCE)
+        self._change(alert_id, status="acknowledged", acknowledged_by=by, acknowledged_at=SINCE)
 
-    def resolve(self, id: int) -> None:  # noqa: A002 - the name of the column
+    def resolve(self, alert_id: int, /) -> None:
         """Note that it is over."""
-        self._change(id, status="resolved")
+        self._change(alert_id, status="resolved")
 
     def _change(self, number: int, **columns: object) -> None:
         if self.hold is not None:
