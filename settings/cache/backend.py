@@ -207,7 +207,7 @@ def build_cache(redis: RedisSettings, cache: CacheSettings, *, strict: bool = Fa
         return _in_process(cache, target="", refused=None)
     try:
         return _with_redis(redis, cache)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         refused = url_option(error)
     if strict:
         raise SettingsError([Problem("REDIS_URL", "error", refused.code, refused.cause, refused.fix)])

@@ -30,8 +30,7 @@ def connect(settings: RedisSettings) -> "redis.Redis":
     A thread waits for a connection of the pool no longer than for a command.
 
     Raises:
-        ValueError: The URL has an option with an impossible value.
-        TypeError: The URL has an unknown option.
+        ValueError: The URL has an option that is unknown or has an impossible value.
     """
     if settings.url is None:
         raise ValueError("REDIS_URL is not set")
@@ -59,9 +58,12 @@ def connect(settings: RedisSettings) -> "redis.Redis":
         options.setdefault("username", "default")
     if options.get("connection_class") is redis.UnixDomainSocketConnection:
         del options["socket_keepalive"], options["socket_keepalive_options"]
-    pool = make_pool(**options)
-    # An unknown option fails when a connection object is made, which connects to nothing yet.
-    pool.connection_class(**pool.connection_kwargs)
+    try:
+        pool = make_pool(**options)
+        # An impossible option fails when a connection object is made, which connects to nothing yet.
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, AttributeError, redis.RedisError) as error:
+        raise ValueError(str(error)) from None
     return redis.Redis(connection_pool=pool)
 
 
