@@ -215,7 +215,7 @@ class SmartConnectionManager:
         return self._settings.fallback_url is not None and not (unusable and self._strict) and not self._stop.is_set()
 
     def _fall_back(self, failed: ConnectionResult) -> ConnectionResult:
-        assert self._settings.fallback_url is not None  # noqa: S101 - `_may_fall_back` asked
+        assert self._settings.fallback_url is not None
         config = DatabaseURLParser.parse_url(self._settings.fallback_url.get_secret_value())
         found = self._attempt(config, failed.attempts, self._patience(config), "DATABASE_FALLBACK_URL")
         if not found.success:

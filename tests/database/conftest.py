@@ -16,7 +16,7 @@ def open_database() -> Iterator[Open]:
     """A maker of managers from settings given by keyword (`url=…, wait=0`); all are closed at the end."""
     opened: list[DatabaseManager] = []
 
-    def make(*, strict: bool = False, **values: Any) -> DatabaseManager:  # noqa: ANN401 - fields of the settings
+    def make(*, strict: bool = False, **values: Any) -> DatabaseManager:
         settings = DatabaseSettings(**{"wait": 0, "fallback_url": None, **values})
         opened.append(DatabaseManager(SmartConnectionManager(settings, app_name="tests", strict=strict)))
         return opened[-1]

@@ -19,7 +19,7 @@ class SharedConnection(OwnConnection):
     second has done until then shares its fate, and the second goes on in a transaction of its own.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - sqlite3's own
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._wait_seconds = float(options.get("timeout", 5.0))
         self._turn = threading.Condition(threading.RLock())

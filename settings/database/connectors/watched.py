@@ -50,7 +50,7 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         watchdog: Cuts what takes too long.
     """
 
-    def __init__(self, dsn: str, watchdog: Watchdog, **options: Any) -> None:  # noqa: ANN401 - psycopg2's own options
+    def __init__(self, dsn: str, watchdog: Watchdog, **options: Any) -> None:
         super().__init__(dsn, **options)
         self.cursor_factory = WatchedCursor
         self.watchdog = watchdog
@@ -83,6 +83,12 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
             raise
         self.watchdog.disarm(self.link)
         return answer
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Return a cursor, with the deadline also for those who ask for psycopg2's plain one, as its extras do."""
+        if options.get("cursor_factory") is cursor:
+            del options["cursor_factory"]
+        return super().cursor(*arguments, **options)
 
     def commit(self) -> None:
         """Commit, by the deadline."""

@@ -30,7 +30,7 @@ class OwnConnection(sqlite3.Connection):
     # What is left of a parent's connections; sqlite3 closes one that nobody refers to.
     inherited: ClassVar[list[sqlite3.Connection]] = []
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - sqlite3's own
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._is_inherited = False
         watch_forks(self)
@@ -127,7 +127,7 @@ def factory(kind: type[OwnConnection], watchdog: Watchdog) -> Callable[..., OwnC
     return partial(_made, kind, watchdog)
 
 
-def _made(kind: type[OwnConnection], watchdog: Watchdog, *arguments: Any, **options: Any) -> OwnConnection:  # noqa: ANN401 - sqlite3's own
+def _made(kind: type[OwnConnection], watchdog: Watchdog, *arguments: Any, **options: Any) -> OwnConnection:
     made = kind(*arguments, **options)
     made.watchdog = watchdog
     return made

@@ -23,7 +23,7 @@ def make() -> Iterator[Make]:
     """A maker of engines from a URL and settings."""
     made: list[Engine] = []
 
-    def engine(url: str, *, app_name: str = "tests", **values: Any) -> Engine:  # noqa: ANN401 - fields of the settings
+    def engine(url: str, *, app_name: str = "tests", **values: Any) -> Engine:
         config = DatabaseURLParser.parse_url(url)
         assert config.is_valid, config.error_message
         made.append(PostgreSQLConnector(DatabaseSettings(**values), app_name=app_name).engine(config))
@@ -39,7 +39,7 @@ def _shown(engine: Engine, name: str) -> str:
         return str(connection.exec_driver_sql(f"SHOW {name}").scalar_one())
 
 
-def _driver(connection: Connection) -> Any:  # noqa: ANN401 - psycopg2 has no annotations
+def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
