@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
@@ -14,8 +14,8 @@ from flask.ctx import AppContext
 # where a context is there already, this wrapper may cost only 0.15 of pushing one.
 from flask.globals import _cv_app
 
-from settings.workers.diagnosis import explained
-from settings.workers.generators import GeneratorContext, async_steps_of, steps_of
+from settings.workers.diagnosis import explained, name_of
+from settings.workers.generators import GeneratorContext, steps_of
 
 logger = logging.getLogger(__name__)
 
@@ -128,12 +128,12 @@ class ApplicationContextManager:
         """Return `function` made to run in an application context; without a function, a `with` block of the same.
 
         A context of the same app that is there is kept; otherwise a new one is pushed for each call and always
-        popped. Works for functions, methods (static and class methods too), generators, coroutine functions and
-        asynchronous generators. A generator has one context for its whole life, seen by its body and never by
-        the code that reads it, in whatever thread; each step of an asynchronous generator has its own.
+        popped. Works for functions, methods (static and class methods too), generators and coroutine functions.
+        A generator has one context for its whole life, seen by its body and never by the code that reads it, in
+        whatever thread.
 
         Raises:
-            TypeError: `function` cannot be called.
+            TypeError: `function` cannot be called, or is an asynchronous generator.
         """
         if function is None:
             return EnsuredContext(self)
@@ -147,7 +147,9 @@ class ApplicationContextManager:
         if _answers(inspect.iscoroutinefunction, function):
             return self._wrap_coroutine(function)
         if _answers(inspect.isasyncgenfunction, function):
-            return self._wrap_async_generator(function)
+            raise TypeError(
+                f"{name_of(function)} is an asynchronous generator; use create_background_context() inside it"
+            )
         if _answers(inspect.isgeneratorfunction, function):
             return self._wrap_generator(function)
         return self._wrap_function(function)
@@ -192,13 +194,6 @@ class ApplicationContextManager:
                 return (yield from steps_of(function(*args, **kwargs), context.step))
             finally:
                 context.close()
-
-        return run
-
-    def _wrap_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        async def run(*args: object, **kwargs: object) -> AsyncIterator[object]:
-            async for item in async_steps_of(function(*args, **kwargs), lambda: EnsuredContext(self)):
-                yield item
 
         return run
 

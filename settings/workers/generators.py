@@ -1,7 +1,7 @@
 """Contexts of generators: one for a generator's whole life, never seen by the code that reads it."""
 
 import contextvars
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -71,25 +71,5 @@ def steps_of(
         except GeneratorExit:
             step(generator.close)
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - what the reader throws in belongs to the generator
             values, advance = (error,), generator.throw
-
-
-async def async_steps_of(
-    generator: AsyncGenerator[object, object], ensure: Callable[[], Context]
-) -> AsyncIterator[object]:
-    """Yield what `generator` yields, taking each of its steps inside its own `ensure()` block.
-
-    A context cannot be handed from task to task, so it does not outlive the step.
-    """
-    try:
-        while True:
-            with ensure():
-                try:
-                    item = await anext(generator)
-                except StopAsyncIteration:
-                    return
-            yield item
-    finally:
-        with ensure():
-            await generator.aclose()

@@ -11,11 +11,11 @@ from settings.room import RoomSettings
 from settings.urls import Scheme, checked_parts, text_of
 
 BROKER = Scheme(
-    ("redis", "rediss", "amqp", "amqps", "pyamqp", "sqs", "memory"),
+    ("redis", "rediss", "redis+socket", "unix", "amqp", "amqps", "pyamqp", "sqs", "memory"),
     "redis://host:6379/0",
     instead=MappingProxyType({"rabbitmq": "amqp", "http": "amqp", "https": "amqps", "tcp": "redis"}),
     refused=MappingProxyType({"sentinel": "Redis Sentinel", "redis+sentinel": "Redis Sentinel"}),
-    hostless=frozenset({"sqs", "memory"}),
+    hostless=frozenset({"redis+socket", "unix", "sqs", "memory"}),
 )
 
 

@@ -134,7 +134,7 @@ class Watch:
         while not self._ended.wait(claim.lease_seconds / BEATS_PER_LEASE):
             try:
                 held = claim.heartbeat()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - any fault of the database; the next beat may succeed
                 failures += 1
                 level = logging.WARNING if failures == 1 else logging.DEBUG
                 logger.log(level, "Worker %s cannot prolong its lease: %s", self._name, described(error))

@@ -37,7 +37,7 @@ class _DaemonExecutor:
     def start(self, _scheduler: object, _alias: str) -> None:
         """Need nothing."""
 
-    def submit_job(self, job: Any, _run_times: list[datetime]) -> None:
+    def submit_job(self, job: Any, _run_times: list[datetime]) -> None:  # noqa: ANN401 - APScheduler ships no types
         """Begin the job's turn unless it has one now."""
         self._begin(job.id)
 
@@ -140,7 +140,7 @@ class Timer:
         except RuntimeError as error:
             with self._lock:
                 self._busy.pop(name, None)
-            logger.error("Worker %s cannot begin (%s); next try in %g s", name, described(error), NET_SECONDS)
+            logger.error("Worker %s cannot begin (%s); next try in %g s", name, described(error), NET_SECONDS)  # noqa: TRY400 - the reason says it all, the traceback is this line
 
     def _take(self, name: str) -> None:
         delay: float | None = RETRY_SECONDS

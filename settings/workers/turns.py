@@ -98,7 +98,7 @@ class Turns:
             if claim is not None:
                 self._run_claimed(definition, claim)
             pause = self._claims.next_in(definition.name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever keeps the claims away, the job waits and the log says so
             return self._away(definition, error)
         self._claim_failures[definition.name] = 0
         self._board.change(definition.name, detail="")

@@ -1,0 +1,121 @@
+"""What the tests of the workers share: an application, a context manager, jobs that note when they ran, claims."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from settings.database.claims import Claims
+from settings.database.manager import DatabaseManager, SmartConnectionManager
+from settings.database.model import DatabaseSettings
+from settings.database.tables import metadata
+from settings.workers.context import ApplicationContextManager
+from settings.workers.model import WorkersSettings
+from settings.workers.scheduler import Workers
+
+MakeWorkers = Callable[..., Workers]
+Open = Callable[[], DatabaseManager]
+
+
+class FakeClaim:
+    """A claim that is always held; notes how the run ended."""
+
+    def __init__(self, job: str, finished: list[tuple[str, str]]) -> None:
+        self.lease_seconds, self._job, self._finished = 60.0, job, finished
+        self.last_error = ""
+
+    def heartbeat(self) -> bool:
+        """Be held."""
+        return True
+
+    def finish(self, outcome: str, duration_seconds: float, error: str = "") -> None:
+        """Note how the run ended."""
+        assert duration_seconds >= 0
+        self._finished.append((self._job, outcome))
+        self.last_error = error
+
+
+class FakeClaims:
+    """Claims of a fleet of one: each claim is granted, unless `error` says otherwise."""
+
+    def __init__(self) -> None:
+        self.finished: list[tuple[str, str]] = []
+        self.error: Exception | None = None
+        self.pauses: dict[str, float] = {}
+
+    def claim(self, job: str, *, every: float) -> FakeClaim:
+        """Grant it."""
+        assert every > 0
+        if self.error is not None:
+            raise self.error
+        return FakeClaim(job, self.finished)
+
+    def next_in(self, job: str) -> float:
+        """Say when to come back."""
+        return self.pauses.get(job, 0.02)
+
+
+@pytest.fixture
+def app() -> Flask:
+    """An application."""
+    return Flask("tests")
+
+
+@pytest.fixture
+def context(app: Flask) -> ApplicationContextManager:
+    """The application's context manager."""
+    return ApplicationContextManager(app)
+
+
+@pytest.fixture
+def claims() -> FakeClaims:
+    """Claims that are granted."""
+    return FakeClaims()
+
+
+@pytest.fixture
+def make_workers(context: ApplicationContextManager, claims: FakeClaims) -> Iterator[MakeWorkers]:
+    """A maker of Workers; all are closed at the end, and no thread of theirs is left."""
+    made: list[Workers] = []
+
+    def make(**options: Any) -> Workers:
+        settings = WorkersSettings(**options.pop("settings", {"grace": 2}))
+        made.append(Workers(settings, **{"context": context, "claims": claims, "owner": lambda: "me", **options}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def open_database(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """A maker of managers of one database, on each dialect, as so many processes would have them."""
+    url = (
+        request.getfixturevalue("postgres_url")
+        if request.param == "postgresql"
+        else f"sqlite:///{request.getfixturevalue('tmp_path')}/app.db"
+    )
+    opened: list[DatabaseManager] = []
+
+    def make() -> DatabaseManager:
+        settings = DatabaseSettings(url=url, wait=0, fallback_url=None)
+        opened.append(DatabaseManager(SmartConnectionManager(settings, app_name="tests", strict=True)))
+        return opened[-1]
+
+    metadata.create_all(make().engine)
+    yield make
+    for each in opened:
+        each.close()
+
+
+def claims_of(database: DatabaseManager, owner: str) -> Claims:
+    """Return the claims that one process would have."""
+    return Claims(lambda: database.engine, app_name="tests", owner=lambda: owner)
+
+
+def threads_named(*beginnings: str) -> list[str]:
+    """Return the names of the living threads that begin with one of these."""
+    return [each.name for each in threading.enumerate() if each.name.startswith(beginnings)]
