@@ -8,30 +8,41 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from settings.example import example_text, rows
+from settings.example import Row, example_text, rows_of
 from settings.loading import Inspection, inspect_settings
-from settings.model import Settings
+from settings.model import ROOMS, Settings
 from settings.problems import Problem
+from settings.terminal import Paper, closed_pipe, lenient
 
 if TYPE_CHECKING:
     from settings.connect import Service
 
 VALID, PROBLEMS, WRONG_USE, UNUSABLE = 0, 1, 2, 3
+DECISIVE = frozenset({"database", "broker"})
+"""Services without which the application cannot be used; the others count with `--strict`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 valid, 1 problems, 2 wrong use, 3 a service cannot be used."""
     options = _parser().parse_args(arguments)
-    if options.command == "example":
-        print(example_text(), end="")
-        return VALID
-    environ = {**os.environ, **({"APP_ENV": options.env} if options.env else {})}
-    inspection = inspect_settings(environ)
-    return _show(inspection, options) if options.command == "show" else _check(inspection, options)
+    lenient(sys.stdout)
+    lenient(sys.stderr)
+    commands = {"check": _check, "show": _show, "example": _example}
+    try:
+        status = commands[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        closed_pipe()
+        return PROBLEMS
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="twelvefactor", description="Check, show and explain the settings.")
+    parser = argparse.ArgumentParser(
+        prog="twelvefactor",
+        description="Check, show and explain the settings.",
+        epilog="exit status: 0 valid, 1 problems, 2 wrong use, 3 valid, but the database or the broker cannot be used",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="validate everything and report every problem at once")
     check.add_argument("--connect", action="store_true", help="also try each configured service, once")
@@ -44,7 +55,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(inspection: Inspection, options: argparse.Namespace) -> int:
+def _inspect(options: argparse.Namespace) -> Inspection:
+    environ = dict(os.environ)
+    if options.env:
+        environ.pop("APP_ENV_FILE", None)
+        environ["APP_ENV"] = options.env
+    return inspect_settings(environ)
+
+
+def _example(_options: argparse.Namespace) -> int:
+    own = {name: type(model) for name, model in inspect_settings().models.items() if name not in ROOMS}
+    sys.stdout.write(example_text({**ROOMS, **own}))
+    return VALID
+
+
+def _check(options: argparse.Namespace) -> int:
+    inspection = _inspect(options)
     services = _connect(inspection.settings) if options.connect and inspection.settings is not None else []
     problems = [*inspection.problems, *(each for service in services for each in service.problems)]
     counted = ("error", "warning") if options.strict else ("error",)
@@ -59,40 +85,84 @@ def _check(inspection: Inspection, options: argparse.Namespace) -> int:
             json.dumps(report | ({"services": [each.row() for each in services]} if options.connect else {}), indent=2)
         )
     else:
-        print(_check_text(problems, services, valid=valid, environment=inspection.environment))
+        paper = Paper(sys.stdout)
+        for each in problems:
+            print(_problem_text(paper, each))
+        for service in services:
+            print(_service_text(paper, service))
+        print(_verdict(paper, problems, valid=valid, environment=inspection.environment))
     return _services_status(services, strict=options.strict) if valid else PROBLEMS
 
 
 def _connect(settings: Settings) -> "list[Service]":
     from settings.connect import try_services
 
-    return try_services(settings)
+    terminal = sys.stderr.isatty()
+
+    def progress(line: str) -> None:
+        if terminal:
+            sys.stderr.write(f"\r\033[K{line}")
+            sys.stderr.flush()
+
+    services = try_services(settings, progress=progress)
+    progress("")
+    return services
 
 
 def _services_status(services: "Sequence[Service]", *, strict: bool) -> int:
-    failed = {service.name for service in services if service.status == "failed"}
-    return UNUSABLE if failed & {"database", "broker"} or (strict and failed) else VALID
+    bad = {service.name for service in services if service.status == "failed"}
+    looked_at = {service.name for service in services if service.status != "ok"}
+    return UNUSABLE if bad & DECISIVE or (strict and looked_at) else VALID
 
 
-def _check_text(problems: Sequence[Problem], services: "Sequence[Service]", *, valid: bool, environment: str) -> str:
-    lines = [f"{problem.severity}: {problem}" for problem in problems]
-    for service in services:
-        lines.append(f"{service.name}: {service.status} {service.target} ({service.latency_ms} ms) {service.message}")
-        lines += [f"    fix: {service.fix}"] * bool(service.fix)
-    errors = sum(problem.severity == "error" for problem in problems)
-    warnings = sum(problem.severity == "warning" for problem in problems)
-    verdict = "valid" if valid else "invalid"
-    return "\n".join([*lines, f"settings for {environment}: {verdict} ({errors} errors, {warnings} warnings)"])
+def _problem_text(paper: Paper, problem: Problem) -> str:
+    head = f"{problem.variable}: {problem.severity}: {problem.message} [{problem.code}, from {problem.source}]"
+    head = paper.wrapped(head).replace(
+        f"{problem.variable}: {problem.severity}:",
+        f"{paper.coloured(problem.variable, 'bold')}: {paper.coloured(problem.severity, problem.severity)}:", 1,
+    )  # fmt: skip
+    return f"{head}\n{paper.wrapped('fix: ' + problem.fix, '    ')}"
 
 
-def _show(inspection: Inspection, options: argparse.Namespace) -> int:
-    if inspection.settings is None:
-        print("\n".join(str(problem) for problem in inspection.problems), file=sys.stderr)
-        return PROBLEMS
-    found = list(rows(inspection.settings))
+def _service_text(paper: Paper, service: "Service") -> str:
+    head = f"{service.name}: {service.status}: {service.target}, {service.latency_ms:g} ms: {service.message}"
+    head = paper.wrapped(head).replace(f" {service.status}:", f" {paper.coloured(service.status, service.status)}:", 1)
+    return "\n".join([head, *([paper.wrapped("fix: " + service.fix, "    ")] if service.fix else [])])
+
+
+def _verdict(paper: Paper, problems: Sequence[Problem], *, valid: bool, environment: str) -> str:
+    counts = {kind: sum(each.severity == kind for each in problems) for kind in ("error", "warning", "notice")}
+    words = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items())
+    verdict = paper.coloured("valid", "ok") if valid else paper.coloured("invalid", "error")
+    return f"settings for {environment}: {verdict} ({words})"
+
+
+def _show(options: argparse.Namespace) -> int:
+    inspection = _inspect(options)
+    found = [
+        row._replace(value="(invalid)") if row.variable in inspection.failed else row
+        for row in rows_of(inspection.models, inspection.origins)
+    ]
     if options.format == "json":
-        names = ("room", "variable", "value", "origin")
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in found], indent=2))
+        report = {
+            "valid": inspection.valid,
+            "environment": inspection.environment,
+            "settings": [row._asdict() for row in found],
+        }
+        print(json.dumps(report, indent=2))
     else:
-        print("\n".join(f"{variable}={value}  ({origin})" for _, variable, value, origin in found))
-    return VALID
+        _show_text(found)
+    paper = Paper(sys.stderr)
+    for problem in inspection.problems:
+        if problem.severity == "error":
+            print(_problem_text(paper, problem), file=sys.stderr)
+    return VALID if inspection.valid else PROBLEMS
+
+
+def _show_text(found: Sequence[Row]) -> None:
+    paper, room = Paper(sys.stdout), ""
+    for row in found:
+        if row.room != room:
+            print(("\n" if room else "") + paper.coloured(f"# {row.room}", "bold"))
+            room = row.room
+        print(paper.wrapped(f"{row.variable}={row.value}  ({row.origin})"))

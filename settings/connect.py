@@ -82,7 +82,7 @@ class _Attempt:
         return Service(self.name, self.target, "failed", self.seconds * 1000, message, fix)
 
 
-def try_services(settings: Settings, *, progress: Callable[[Service], object] = lambda _service: None) -> list[Service]:
+def try_services(settings: Settings, *, progress: Callable[[str], object] = lambda _line: None) -> list[Service]:
     """Return what came of one attempt at each configured service, in the order database, Redis, broker, WebSocket.
 
     They are tried at the same time, so that all of it takes as long as the slowest; a service that is not
@@ -90,26 +90,23 @@ def try_services(settings: Settings, *, progress: Callable[[Service], object] = 
 
     Args:
         settings: Valid settings.
-        progress: Told of each service as its attempt ends, in this thread.
+        progress: Told in a line, in this thread, what is waited for.
     """
     attempts = list(_attempts(settings))
     done: SimpleQueue[Service] = SimpleQueue()
     for each in attempts:
         # A daemon: a name server that never answers must not keep the command from ending.
         Thread(target=lambda attempt=each: done.put(attempt.run()), name=f"try-{each.name}", daemon=True).start()
-    found = {}
-    for service in _until(Deadline(max((each.seconds for each in attempts), default=0)), done, len(attempts)):
-        found[service.name] = service
-        progress(service)
-    return [found.get(each.name) or each.unanswered() for each in attempts]
-
-
-def _until(deadline: Deadline, done: "SimpleQueue[Service]", count: int) -> Iterator[Service]:
-    for _ in range(count):
+    found: dict[str, Service] = {}
+    deadline = Deadline(max((each.seconds for each in attempts), default=0))
+    while waiting := [each.name for each in attempts if each.name not in found]:
+        progress(f"waiting for {', '.join(waiting)} …")
         try:
-            yield done.get(timeout=deadline.left())
+            service = done.get(timeout=deadline.left())
         except Empty:
-            return
+            break
+        found[service.name] = service
+    return [found.get(each.name) or each.unanswered() for each in attempts]
 
 
 def _attempts(settings: Settings) -> Iterator[_Attempt]:

@@ -1,71 +1,89 @@
 """The text of `.env.example`, written from the models, and the rows of `show`."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, get_args
+from typing import NamedTuple
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from settings.explain import is_secret, kind_of, shown
 from settings.model import ROOMS, Settings
-from settings.problems import MASK, mask_urls
 from settings.room import RoomSettings
+from settings.sources import ENVIRONMENTS
 
-DEPENDS = {"APP_STRICT", "DATABASE_URL", "DATABASE_FALLBACK_URL", "DATABASE_WAIT", "WS_ENABLED", "WORKERS_ENABLED",
-           "LOG_LEVEL", "LOG_FORMAT", "STATUS_PAGE", "CACHE_KEY_PREFIX", "WORKERS_BROKER_URL"}  # fmt: skip
-"""Variables whose default depends on APP_ENV or on another variable; the example shows development's."""
+__all__ = ["Row", "default_text", "example_text", "rows", "rows_of", "shown"]
+WIDTH = 100
+_HEAD = """\
+Copy this file to .env and take the # from the lines that you need: as it is, nothing is set, and the
+application boots with its defaults.
 
-
-def shown(value: Any) -> str:
-    """Return a setting's value as a person may see it: URLs with their password masked, other secrets as a mask."""
-    if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        return mask_urls(text) if "://" in text else MASK
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return ",".join(f"{name}={each}" for name, each in value.items())
-    return "" if value is None else str(value)
+A value is taken from the environment, else from the file that NAME_FILE names (for container secrets), else
+from .env.<APP_ENV> such as .env.production, else from .env, else it is the default. Durations are in seconds.
+An empty value is not set. `python -m settings check` tells what is wrong, `python -m settings show` what is set."""
 
 
-def rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (room, variable, masked value, origin) of every setting."""
-    for room, model in settings.rooms.items():
-        for field in type(model).model_fields:
+class Row(NamedTuple):
+    """One setting as `show` lists it; the value is masked."""
+
+    room: str
+    variable: str
+    value: str
+    origin: str
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    """Yield every setting, its value masked."""
+    return rows_of(settings.rooms, settings.origins)
+
+
+def rows_of(models: Mapping[str, RoomSettings], origins: Mapping[str, str]) -> Iterator[Row]:
+    """Yield every setting of these rooms, its value masked."""
+    for room, model in models.items():
+        for field, info in type(model).model_fields.items():
             variable = model.variable(field)
-            yield room, variable, shown(getattr(model, field)), settings.origin(variable)
+            value = shown(getattr(model, field), secret=is_secret(field, info))
+            yield Row(room, variable, value, origins.get(variable, "default"))
+
+
+def default_text(model: type[RoomSettings], field: str) -> str:
+    """Return a variable's default in words: one for all environments, or which where."""
+    if field in model.derived:
+        variable, form = model.derived[field]
+        return form.format(f"<{variable}>") if form != "{}" else variable
+    info = model.model_fields[field]
+    if info.is_required():
+        return "none, it is required"
+    usual = info.get_default(call_default_factory=True, validated_data={})
+    values = {each: shown(model.defaults_in(each).get(field, usual)) or "none" for each in ENVIRONMENTS}
+    if len(set(values.values())) == 1:
+        return values["development"]
+    groups: dict[str, list[str]] = {}
+    for environment, value in values.items():
+        groups.setdefault(value, []).append(environment)
+    return "; ".join(f"{value} in {' and '.join(names)}" for value, names in groups.items())
 
 
 def example_text(models: Mapping[str, type[RoomSettings]] = ROOMS) -> str:
     """Return the text of an `.env` in which every line is a comment: copied as it is, the application boots."""
-    lines = [
-        "# Copy to .env and uncomment what you need. Every variable may also come from NAME_FILE,",
-        "# a file that holds the value.",
-    ]
+    blocks = ["\n".join(f"# {line}".rstrip() for line in _HEAD.splitlines())]
     for model in models.values():
-        lines += ["", f"# --- {model.model_config.get('env_prefix', '')!s}  {(model.__doc__ or '').splitlines()[0]}"]
-        for field, info in model.model_fields.items():
-            lines += ["", *_example_lines(model, field, info)]
-    return "\n".join(lines) + "\n"
+        prefix = str(model.model_config.get("env_prefix", ""))
+        title = (model.__doc__ or "").partition("\n")[0].strip().rstrip(".")
+        rule = f"# {prefix}  {title} ".ljust(WIDTH, "-")
+        blocks.append(rule)
+        blocks += [_block(model, field, info) for field, info in model.model_fields.items()]
+    return "\n\n".join(blocks) + "\n"
 
 
-def _example_lines(model: type[RoomSettings], field: str, info: FieldInfo) -> list[str]:
-    variable = model.variable(field)
-    default = shown(model.defaults_in("development").get(field, info.get_default(call_default_factory=True)))
-    notes = [f"# {info.description}.", f"# {_kind(info)}; default: {default or 'none'}"]
-    if variable in DEPENDS:
-        notes[-1] += " (depends on APP_ENV or another variable)"
-    return [*notes, f"#{variable}={(info.examples or [default])[0]}"]
+def _block(model: type[RoomSettings], field: str, info: FieldInfo) -> str:
+    description = (info.description or field.replace("_", " ")).rstrip(".")
+    lines = textwrap.wrap(f"{description[0].upper()}{description[1:]}.", WIDTH - 2)
+    lines += textwrap.wrap(f"{kind_of(info)}; default: {default_text(model, field)}", WIDTH - 2)
+    return "\n".join([*(f"# {line}" for line in lines), f"#{model.variable(field)}={_example(model, field, info)}"])
 
 
-def _kind(info: FieldInfo) -> str:
-    choices = [str(each) for each in get_args(info.annotation) if isinstance(each, str)]
-    names: dict[Any, str] = {int: "whole number", float: "number", bool: "true or false", Path | None: "path"}
-    bounds = [
-        f"{word} {value:g}"
-        for word, name in (("at least", "ge"), ("above", "gt"), ("at most", "le"))
-        for value in (getattr(each, name, None) for each in info.metadata)
-        if isinstance(value, (int, float))
-    ]
-    kind = " or ".join(choices) if choices else names.get(info.annotation, "text")
-    return ", ".join([kind, *bounds])
+def _example(model: type[RoomSettings], field: str, info: FieldInfo) -> str:
+    if info.examples:
+        return str(info.examples[0])
+    usual = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
+    return shown(model.defaults_in("development").get(field, usual), secret=is_secret(field, info))

@@ -3,21 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from settings.cache.model import CacheSettings, RedisSettings
 from settings.database.model import DatabaseSettings
+from settings.explain import is_secret
 from settings.logs.model import LogsSettings
-from settings.problems import Problem
+from settings.problems import Problem, url_secrets
 from settings.room import RoomSettings
 from settings.status.model import StatusSettings
+from settings.urls import text_of
 from settings.websocket.model import WebSocketSettings
 from settings.workers.model import WorkersSettings
 
+M = TypeVar("M", bound=RoomSettings)
 Environment = Literal["development", "testing", "staging", "production"]
 
 
@@ -26,19 +28,32 @@ class AppSettings(RoomSettings):
 
     model_config = SettingsConfigDict(env_prefix="APP_")
 
-    env: Environment = Field("development", description="picks the .env.<APP_ENV> overlay and the defaults below")
-    name: str = Field("app", min_length=1, max_length=63, description="names the application in logs, keys and claims")
-    secret_key: SecretStr | None = Field(None, description='goes to app.config["SECRET_KEY"]')
-    proxy_hops: int = Field(0, ge=0, le=20, description="trusted reverse proxies in front")
-    settings: str = Field(
-        "", description="the application's own settings models", examples=["billing.settings:BillingSettings"]
+    env: Environment = Field(
+        "development", description="picks the .env.<APP_ENV> overlay and the defaults below", examples=["production"]
     )
-    strict: bool = Field(default=False, description="true: any invalid value stops the boot")
+    name: str = Field("app", min_length=1, max_length=63, description="names the application in logs, keys and claims")
+    secret_key: SecretStr | None = Field(
+        None,
+        description='signs sessions and cookies, as app.config["SECRET_KEY"]; make one by '
+        "python -c 'import secrets; print(secrets.token_hex(32))'",
+        examples=["<64 random hex digits>"],
+    )
+    proxy_hops: int = Field(0, ge=0, le=20, description="trusted reverse proxies in front (X-Forwarded-…)")
+    settings: str = Field(
+        "",
+        description="the application's own settings models, as module:Class with commas between",
+        examples=["billing.settings:BillingSettings"],
+    )
+    strict: bool = Field(
+        default=False,
+        description="true: any invalid value stops the boot; false: an invalid DATABASE_URL, REDIS_URL or WS_URL is "
+        "reported once and its fallback is used",
+    )
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:
         """Staging and production forgive nothing."""
-        return {"env": environment, "strict": environment in ("staging", "production")}
+        return {"strict": environment in ("staging", "production")}
 
 
 ROOMS: Mapping[str, type[RoomSettings]] = MappingProxyType(
@@ -83,6 +98,17 @@ class Settings:
             raise AttributeError(f"no settings named {name!r}; the application's own are {sorted(self.own)}")
         return self.own[name]
 
+    def of(self, model: type[M]) -> M:
+        """Return the application's own settings of a model, with its type: `settings.of(BillingSettings).currency`.
+
+        Raises:
+            KeyError: No such model was loaded.
+        """
+        found = next((each for each in self.own.values() if isinstance(each, model)), None)
+        if found is None:
+            raise KeyError(f"{model.__name__} was not loaded: name it in APP_SETTINGS, or pass it to bootstrap()")
+        return found
+
     def origin(self, variable: str) -> str:
         """Return where a variable's value came from: `environment`, `.env:3`, `NAME_FILE=/path` or `default`."""
         return self.origins.get(variable, "default")
@@ -95,13 +121,10 @@ class Settings:
     @property
     def secrets(self) -> frozenset[str]:
         """Every text that must not be shown: secret values, and the passwords of URLs."""
-        values = [getattr(model, name) for model in self.rooms.values() for name in type(model).model_fields]
-        texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        return frozenset(secret for text in texts for secret in _secret_parts(text))
-
-
-def _secret_parts(text: str) -> list[str]:
-    if "://" not in text:
-        return [text]
-    password = urlsplit(text).password
-    return [] if password is None else [password, unquote(password)]
+        values = [
+            (name, info, getattr(model, name))
+            for model in self.rooms.values()
+            for name, info in type(model).model_fields.items()
+        ]
+        texts = [text_of(value) for name, info, value in values if value and is_secret(name, info)]
+        return frozenset(secret for text in texts for secret in url_secrets(text))

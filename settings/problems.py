@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "***"
 Severity = Literal["error", "warning", "notice"]
@@ -101,6 +101,18 @@ def mask_urls(text: str) -> str:
     """Return `text` with the password of every URL in it, and every secret query parameter, masked."""
     masked = _USERINFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
     return _SECRET_QUERY.sub(rf"\g<name>{MASK}", masked)
+
+
+def url_secrets(text: str) -> set[str]:
+    """Return what must not be shown of a secret text: all of it, or, of a URL, its password and secret options.
+
+    Each as it is written and as it is meant, percent-encoding undone.
+    """
+    if "://" not in text:
+        return {text}
+    found = [each["password"] for each in _USERINFO.finditer(text)]
+    found += [each["value"] for each in _SECRET_QUERY.finditer(text)]
+    return {spelling for each in found for spelling in (each, unquote(each), unquote_plus(each)) if spelling}
 
 
 def spellings(secret: str) -> set[str]:

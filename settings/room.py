@@ -1,9 +1,15 @@
 """What every room's settings model shares: one prefix, frozen, bounded, and errors that carry their fix."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-from pydantic_core import PydanticCustomError
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from settings.explain import explained, parts_of
+from settings.problems import Problem, SettingsError
 
 
 def wrong(code: str, message: str, fix: str) -> PydanticCustomError:
@@ -15,12 +21,28 @@ class RoomSettings(BaseSettings):
     """Settings of one room: `env_prefix` and a field's name make the variable (`WS_` and `url`: `WS_URL`).
 
     A model is built from the values it is given and reads no environment itself: `load_settings` knows the
-    sources and their order, and says of each value where it came from.
+    sources and their order, and says of each value where it came from. An application's own model is a subclass
+    with a prefix of its own; it is checked, shown and exampled like ours.
+
+    Raises:
+        SettingsError: With every problem of the model; pydantic's own error would hold the values, secrets too.
     """
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
     )
+    derived: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
+    """Field to (variable, template): the default that comes from another variable, such as `{}:` of APP_NAME."""
+
+    def __init__(self, **values: Any) -> None:
+        details: list[ErrorDetails] = []
+        try:
+            guarded: dict[str, Any] = {name: self._guarded(name, value) for name, value in values.items()}
+            super().__init__(**guarded)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        if details:  # raised here, where no other exception stands behind it
+            raise SettingsError(self._problems(details))
 
     @classmethod
     def settings_customise_sources(
@@ -32,6 +54,7 @@ class RoomSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the given values only."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings  # `load_settings` reads these
         return (init_settings,)
 
     @classmethod
@@ -44,3 +67,20 @@ class RoomSettings(BaseSettings):
         """Return the defaults that differ in an environment (development, testing, staging, production)."""
         del environment  # most rooms have the same defaults everywhere
         return {}
+
+    @classmethod
+    def _guarded(cls, name: str, value: object) -> object:
+        """Wrap the text of a secret field, so that no log or error of a library shows it."""
+        info = cls.model_fields.get(name)
+        return (
+            SecretStr(value) if info is not None and isinstance(value, str) and SecretStr in parts_of(info) else value
+        )
+
+    @classmethod
+    def _problems(cls, details: Iterable[ErrorDetails]) -> list[Problem]:
+        found: dict[tuple[str, str], Problem] = {}
+        for detail in details:
+            field = str(detail["loc"][0]) if detail["loc"] else ""
+            name = cls.variable(field) if field in cls.model_fields else cls.__name__
+            found.setdefault((name, detail["type"]), explained(name, cls.model_fields.get(field), detail))
+        return list(found.values())

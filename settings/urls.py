@@ -1,57 +1,155 @@
-"""What REDIS_URL and WS_URL have in common: a known scheme, a host, a port, no stray characters; nothing printed."""
+"""What is wrong with a URL, said without printing any part of it that may be secret."""
 
-from urllib.parse import SplitResult, urlsplit
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from settings.near_misses import nearest
 from settings.room import wrong
 
+# Not compiled here: most processes have no such URL, and a check is to cost little.
+_SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/*)"
+_HOST = r"(?s)(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?"
+_UNESCAPED = "in a user name or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
 
-def checked_url(value: object, schemes: tuple[str, ...], *, example: str) -> SecretStr | None:
-    """Return the URL as it is, or raise what is wrong with it, without any part of it.
 
-    Args:
-        value: Text, SecretStr or None.
-        schemes: Schemes that are allowed, in lower case.
+class Scheme(NamedTuple):
+    """What one variable's URL may begin with.
+
+    Attributes:
+        known: Schemes that are allowed, in lower case, the best first.
         example: A right URL, for the fix.
+        instead: Well-known wrong schemes, and what to write instead.
+        refused: Schemes that name something which is not served, and its name.
+        hostless: Schemes whose URL needs no host.
+    """
+
+    known: tuple[str, ...]
+    example: str
+    instead: Mapping[str, str] = MappingProxyType({})
+    refused: Mapping[str, str] = MappingProxyType({})
+    hostless: frozenset[str] = frozenset()
+
+
+class Parts(NamedTuple):
+    """A URL that was found right, decoded; the password is left out, nobody asks for it."""
+
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    query: str
+
+
+def text_of(value: object) -> str:
+    """Return the text of a value that may be a SecretStr."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def check_scheme(text: str, scheme: Scheme) -> str:
+    """Return the URL's scheme in lower case.
 
     Raises:
-        PydanticCustomError: With the code `unknown-scheme`, `invalid-port`, `invalid-url` or `missing-host`.
+        PydanticCustomError: With the code `missing-scheme`, `unknown-driver` or `unknown-scheme`.
     """
-    if value is None:
-        return None
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    _check_characters(text, example)
-    if text.partition("://")[0].lower() not in schemes or "://" not in text:
-        names = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise wrong("unknown-scheme", f"the scheme is none of {names}", f"write it like {example}")
-    parts = _split(text, example)
-    if parts.scheme != "unix" and not parts.hostname:
-        raise wrong("missing-host", "it names no host", f"write it like {example}")
-    _check_database(parts, example)
-    return SecretStr(text)
+    found = re.match(_SCHEME, text)
+    if found is None or (len(found["slashes"]) < 2 and found["scheme"].lower() not in scheme.known):
+        message = f"it does not begin with {_listed(scheme.known[:3])}"
+        raise wrong("missing-scheme", message, f"write {scheme.example}")
+    name = found["scheme"].lower()
+    if len(found["slashes"]) < 2:
+        raise wrong("missing-scheme", f"{name}: is not followed by //", f"write {scheme.example}")
+    if name not in scheme.known:
+        raise _unknown(name, scheme)
+    return name
 
 
-def _check_characters(text: str, example: str) -> None:
+def _unknown(name: str, scheme: Scheme) -> Exception:
+    base, _, driver = name.partition("+")
+    refused = scheme.refused.get(name) or scheme.refused.get(base)
+    if refused:
+        return wrong("unknown-scheme", f"{refused} is not supported", f"write {scheme.example}")
+    if driver and base in scheme.known:
+        return wrong("unknown-driver", f"the driver in {name}:// is not served", f"begin it with {base}://")
+    better = scheme.instead.get(name) or scheme.instead.get(base) or nearest(name, scheme.known, most=2)
+    message = f"the scheme {name}:// is not served" if len(name) <= 20 else "its scheme is not served"
+    fix = f"begin it with {better}://" if better else f"use {_listed(scheme.known[:3])}, as in {scheme.example}"
+    return wrong("unknown-scheme", message, fix)
+
+
+def _listed(schemes: tuple[str, ...]) -> str:
+    return " or ".join(f"{each}://" for each in schemes)
+
+
+def checked_parts(text: str, scheme: Scheme) -> Parts:
+    """Return the parts of a URL that is right.
+
+    Raises:
+        PydanticCustomError: As `check_scheme`, and with the code `invalid-character`, `unescaped-character`,
+            `missing-host`, `several-hosts`, `invalid-host` or `invalid-port`.
+    """
     if any(each.isspace() or not each.isprintable() for each in text):
-        raise wrong("invalid-url", "it contains white space or a control character", f"write it like {example}")
+        message = "it holds white space, a control character or another character that cannot be seen"
+        raise wrong("invalid-character", message, f"remove it, or percent-encode it; write {scheme.example}")
+    name = check_scheme(text, scheme)
+    rest = text.partition("://")[2]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    _check_userinfo(authority, rest)
+    where = authority.rpartition("@")[2]
+    host, port = _host_and_port(where, scheme, name)
+    path, _, query = rest[len(authority) :].partition("?")
+    if "#" in path + query:
+        raise wrong("unescaped-character", "it holds a #, behind which nothing is read", f"remove it; {_UNESCAPED}")
+    return Parts(name, host, port, unquote(path), query)
 
 
-def _split(text: str, example: str) -> SplitResult:
+def _check_userinfo(authority: str, rest: str) -> None:
+    userinfo, at, where = authority.rpartition("@")
+    behind = rest[len(authority) :]
+    if at and ("@" in userinfo or userinfo.count(":") > 1 or re.search(r"%(?![0-9A-Fa-f]{2})", userinfo)):
+        raise _unescaped()
+    # Without an @ the part behind the colon is a port, unless a password was cut off at its own / or ? or #.
+    if not at and "@" in behind and (where.startswith(":") or not re.fullmatch(r"[^:]*(:\d{1,5})?|\[.*", where)):
+        raise _unescaped()
+
+
+def _unescaped() -> Exception:
+    message = "the user name or password holds one of @ : / ? # % that is not percent-encoded"
+    return wrong("unescaped-character", message, _UNESCAPED)
+
+
+def _host_and_port(where: str, scheme: Scheme, name: str) -> tuple[str, int | None]:
+    if "," in where:
+        message = "it names several hosts, as Sentinel and Cluster have; one server is served"
+        raise wrong("several-hosts", message, f"write {scheme.example}")
+    found = re.fullmatch(_HOST, where)
+    if found is None:
+        raise wrong("invalid-host", "the host cannot be read", "write an IPv6 address in brackets, as in [::1]:6379")
+    host = unquote(found["address"] or found["name"] or "")
+    if host:
+        _check_host(host)
+    elif name not in scheme.hostless:
+        raise wrong("missing-host", "it names no host", f"write {scheme.example}")
+    return host, _port(found["port"])
+
+
+def _check_host(host: str) -> None:
     try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        message = "the port is not a number within 1 to 65535, or the password has an unescaped character"
-        raise wrong(
-            "invalid-port", message, f"write it like {example}; in a password '/' is %2F and '@' is %40"
-        ) from None
-    if port == 0 or parts.fragment:
-        raise wrong("invalid-url", "it has port 0 or an unescaped '#'", f"write it like {example}; '#' is %23")
-    return parts
+        host.encode("idna")
+    except UnicodeError:
+        message = "the host is no name that a name server could know: a part of it is empty, too long or unreadable"
+        raise wrong("invalid-host", message, "write the host's name or address") from None
 
 
-def _check_database(parts: SplitResult, example: str) -> None:
-    name = parts.path.strip("/")
-    if parts.scheme in ("redis", "rediss") and name and not (name.isascii() and name.isdigit()):
-        raise wrong("invalid-database", "the database after the slash is not a number", f"write it like {example}")
+def _port(text: str | None) -> int | None:
+    if text is None:
+        return None
+    # The text is not shown: it may be the beginning of a password.
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        message = "the port is not a number from 1 to 65535"
+        raise wrong("invalid-port", message, f"write a number behind the host's colon; {_UNESCAPED}")
+    return int(text)

@@ -1,13 +1,53 @@
 """REDIS_ and CACHE_: the shared cache and the one in this process."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+from urllib.parse import parse_qs
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings.room import RoomSettings, wrong
-from settings.urls import checked_url
+from settings.urls import Parts, Scheme, checked_parts, text_of
 
-_EXAMPLE = "redis://host:6379/0"
-_ONE_SERVER = f"name one server, or a proxy that follows the primary: {_EXAMPLE}"
+SENTINEL, CLUSTER = "Redis Sentinel", "Redis Cluster"
+REDIS = Scheme(
+    ("redis", "rediss", "unix"),
+    "redis://host:6379/0",
+    instead=MappingProxyType(
+        {"tcp": "redis", "http": "redis", "https": "rediss", "tls": "rediss", "ssl": "rediss", "valkey": "redis",
+         "valkeys": "rediss", "redis+tls": "rediss", "redis+ssl": "rediss", "redis+unix": "unix",
+         "redis+socket": "unix", "redis-socket": "unix"}
+    ),
+    refused=MappingProxyType(
+        {name: kind for kind, word in ((SENTINEL, "sentinel"), (CLUSTER, "cluster"))
+         for name in (word, f"redis+{word}", f"rediss+{word}", f"redis-{word}", f"rediss-{word}")}
+    ),
+    hostless=frozenset({"unix"}),
+)  # fmt: skip
+
+
+def checked_redis(text: str) -> None:
+    """Return when redis-py opens what the URL seems to say.
+
+    Raises:
+        PydanticCustomError: As `checked_parts`, and with the code `invalid-path` or `invalid-database`.
+    """
+    parts = checked_parts(text, REDIS)
+    database = parse_qs(parts.query).get("db", [""])[-1]
+    if parts.scheme != "unix":
+        database = parts.path.strip("/") or database
+    elif parts.host or not parts.path.strip("/"):
+        message = "it names no absolute path of a socket"
+        raise wrong("invalid-path", message, "write three slashes: unix:///run/redis/redis.sock?db=0")
+    _check_database(database, parts)
+
+
+def _check_database(database: str, parts: Parts) -> None:
+    if database and not (database.isascii() and database.isdigit() and len(database) <= 9):
+        where = "unix:///run/redis/redis.sock?db=0" if parts.scheme == "unix" else REDIS.example
+        raise wrong("invalid-database", "the database is not a number", f"write its number, as in {where}")
 
 
 class RedisSettings(RoomSettings):
@@ -17,8 +57,8 @@ class RedisSettings(RoomSettings):
 
     url: SecretStr | None = Field(
         None,
-        description="redis://, rediss:// or unix:// URL; none: in-process cache",
-        examples=["redis://cache.example.com:6379/0"],
+        description="redis://, rediss:// or unix:// URL; none: the cache lives in each process",
+        examples=["redis://:password@cache.example.com:6379/0"],
     )
     connect_timeout: float = Field(0.5, gt=0, le=60, description="seconds to connect")
     timeout: float = Field(0.5, gt=0, le=60, description="seconds for one command")
@@ -26,34 +66,23 @@ class RedisSettings(RoomSettings):
 
     @field_validator("url", mode="before")
     @classmethod
-    def _url(cls, value: object) -> SecretStr | None:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
-        scheme, _, rest = text.partition("://")
-        _check_topology(scheme.lower(), rest)
-        if scheme.lower() == "unix" and not rest.partition("?")[0].rpartition("@")[2].strip("/"):
-            raise wrong("missing-path", "it names no socket", "write it like unix:///run/redis/redis.sock?db=0")
-        return checked_url(value, ("redis", "rediss", "unix"), example=_EXAMPLE)
+    def _url(cls, value: object) -> object:
+        if value is not None:
+            checked_redis(text_of(value))
+        return value
 
 
 class CacheSettings(RoomSettings):
     """What is cached, and for how long."""
 
     model_config = SettingsConfigDict(env_prefix="CACHE_")
+    derived: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({"key_prefix": ("APP_NAME", "{}:")})
 
     default_timeout: float = Field(300, ge=0, le=31536000, description="seconds an entry lives unless told otherwise")
     key_prefix: str = Field(
-        "app:", min_length=1, max_length=200, description="in front of every key; <APP_NAME>: by default"
+        "app:", min_length=1, max_length=200, description="in front of every key", examples=["billing:"]
     )
     threshold: int = Field(10000, ge=1, le=10000000, description="entries kept by the in-process cache")
     retry_after: float = Field(
         15, gt=0, le=86400, description="seconds after a Redis failure until one probe tries it again"
     )
-
-
-def _check_topology(scheme: str, rest: str) -> None:
-    for word, name in (("sentinel", "Redis Sentinel"), ("cluster", "Redis Cluster")):
-        if word in scheme:
-            raise wrong(f"redis-{word}-url", f"it is a URL of {name}, which is not supported", _ONE_SERVER)
-    if scheme in ("redis", "rediss") and "," in rest.partition("/")[0].rpartition("@")[2]:
-        message = "it names several hosts, as for Redis Sentinel or Redis Cluster, and neither is supported"
-        raise wrong("several-hosts", message, _ONE_SERVER)

@@ -1,28 +1,44 @@
 """DATABASE_: the database, its fallback, its pool and its migrations."""
 
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings.database.url import DatabaseType, DatabaseURLParser
+from settings.database.url import DatabaseURLParser
 from settings.room import RoomSettings, wrong
+from settings.urls import Scheme, check_scheme, text_of
 
 Seconds = float
 
 
-def _normalised(value: object, *allowed: DatabaseType) -> SecretStr | None:
+_INSTEAD = MappingProxyType({"postgre": "postgresql", "pgsql": "postgresql", "psql": "postgresql", "pg": "postgresql",
+                             "postgis": "postgresql", "sqlite3": "sqlite", "file": "sqlite"})  # fmt: skip
+_REFUSED = MappingProxyType({"mysql": "MySQL", "mariadb": "MariaDB", "mssql": "SQL Server", "oracle": "Oracle",
+                             "mongodb": "MongoDB", "mongodb+srv": "MongoDB", "cockroachdb": "CockroachDB"})  # fmt: skip
+DATABASE = Scheme(
+    ("postgresql", "sqlite", "postgres", "postgresql+psycopg2", "postgres+psycopg2", "sqlite+pysqlite"),
+    "postgresql://user:password@host:5432/database or sqlite:///app.db",
+    instead=_INSTEAD,
+    refused=_REFUSED,
+)
+FALLBACK = Scheme(
+    ("sqlite", "sqlite+pysqlite"),
+    "sqlite:///fallback.db",
+    instead=_INSTEAD,
+    refused=MappingProxyType(dict.fromkeys(("postgresql", "postgres"), "a fallback on PostgreSQL")),
+)
+
+
+def _normalised(value: object, scheme: Scheme) -> SecretStr | None:
     if value is None:
         return None
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    config = DatabaseURLParser().parse_url(text)
-    if config.type not in allowed:
-        names = " or ".join(f"{kind.value}://" for kind in allowed)
-        raise wrong("unknown-scheme", f"the scheme is not {names}", f"use a URL that begins with {names}")
+    text = text_of(value)
+    check_scheme(text, scheme)
+    config = DatabaseURLParser.parse_url(text)
     if not config.is_valid:
-        code = "invalid-port" if "the port" in config.error_message else "invalid-url"
-        code = "missing-database" if "no database" in config.error_message else code
-        raise wrong(code, config.error_message, "write postgresql://user:password@host:5432/name or sqlite:///app.db")
+        raise wrong(config.code, config.error_message, config.fix)
     return SecretStr(config.connection_string)
 
 
@@ -33,11 +49,14 @@ class DatabaseSettings(RoomSettings):
 
     url: SecretStr | None = Field(
         SecretStr("sqlite:///app.db"),
-        description="PostgreSQL or SQLite; a relative SQLite path counts from the working directory",
+        description="PostgreSQL or SQLite, required in staging and production; a relative SQLite path counts from the "
+        "working directory",
         examples=["postgresql://app:password@db.example.com:5432/app"],
     )
     fallback_url: SecretStr | None = Field(
-        None, description="SQLite URL used when DATABASE_URL cannot be; none: the boot stops with a diagnosis"
+        None,
+        description="SQLite URL used, aloud, when DATABASE_URL cannot be; none: the boot stops with a diagnosis",
+        examples=["sqlite:///fallback.db"],
     )
     pool_size: int = Field(5, ge=1, le=1000, description="connections kept")
     max_overflow: int = Field(10, ge=0, le=1000, description="connections above the pool's size")
@@ -60,12 +79,12 @@ class DatabaseSettings(RoomSettings):
     @field_validator("url", mode="before")
     @classmethod
     def _url(cls, value: object) -> SecretStr | None:
-        return _normalised(value, DatabaseType.POSTGRESQL, DatabaseType.SQLITE)
+        return _normalised(value, DATABASE)
 
     @field_validator("fallback_url", mode="before")
     @classmethod
     def _fallback_url(cls, value: object) -> SecretStr | None:
-        return _normalised(value, DatabaseType.SQLITE)
+        return _normalised(value, FALLBACK)
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

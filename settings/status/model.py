@@ -1,5 +1,6 @@
 """STATUS_: who may see the status page, and where it is."""
 
+import re
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
@@ -19,13 +20,17 @@ class StatusSettings(RoomSettings):
     page: bool = Field(
         default=False, description="serve /status, /metrics and details without a token, to this machine only"
     )
-    token: SecretStr | None = Field(None, description="with it, Authorization: Bearer opens them from anywhere")
+    token: SecretStr | None = Field(
+        None, description="with it, Authorization: Bearer opens them from anywhere", examples=["<token>"]
+    )
 
     @field_validator("prefix")
     @classmethod
     def _path(cls, value: str) -> str:
-        if value and (not value.startswith("/") or value.endswith("/")):
-            raise wrong("invalid-path", "it does not begin with a slash, or ends with one", "write it like /ops")
+        if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+            raise wrong(
+                "invalid-path", "it is not empty, and not a path such as /ops", "write it like STATUS_PREFIX=/ops"
+            )
         return value
 
     @classmethod

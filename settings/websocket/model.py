@@ -1,12 +1,19 @@
 """WS_: the outbound real-time gateway."""
 
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings.room import RoomSettings
-from settings.urls import checked_url
+from settings.urls import Scheme, checked_parts, text_of
+
+GATEWAY = Scheme(
+    ("wss", "ws"),
+    "wss://gateway.example.com/events",
+    instead=MappingProxyType({"http": "ws", "https": "wss", "tcp": "ws", "tls": "wss"}),
+)
 
 
 class WebSocketSettings(RoomSettings):
@@ -28,12 +35,14 @@ class WebSocketSettings(RoomSettings):
     ping_interval: float = Field(20, gt=0, le=3600, description="seconds between pings")
     ping_timeout: float = Field(20, gt=0, le=3600, description="seconds to wait for a pong")
     queue_size: int = Field(1000, ge=1, le=1000000, description="events held while not connected; then the oldest goes")
-    token: SecretStr | None = Field(None, description="sent as Authorization: Bearer")
+    token: SecretStr | None = Field(None, description="sent as Authorization: Bearer", examples=["<token>"])
 
     @field_validator("url", mode="before")
     @classmethod
-    def _url(cls, value: object) -> SecretStr | None:
-        return checked_url(value, ("ws", "wss"), example="wss://host/path")
+    def _url(cls, value: object) -> object:
+        if value is not None:
+            checked_parts(text_of(value), GATEWAY)
+        return value
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

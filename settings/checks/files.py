@@ -1,0 +1,81 @@
+"""SQLite files: which file a URL opens, and whether it can be made and written."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from settings.checks.subject import Subject
+from settings.database.config import DatabaseConfig, DatabaseType
+from settings.problems import Problem
+
+
+def file_problems(subject: Subject) -> Iterator[Problem]:
+    """Yield what stands in the way of the SQLite files, and what their URLs open when that may surprise."""
+    for variable in ("DATABASE_URL", "DATABASE_FALLBACK_URL"):
+        config = subject.database(variable)
+        if config is None:
+            continue
+        for message in config.warnings:
+            yield subject.problem(variable, "warning", "unusual-url", message, "write it as it is meant, or leave it")
+        path = _file(config)
+        if path is not None:
+            yield from _look_at(subject, variable, path, config)
+
+
+def _file(config: DatabaseConfig) -> Path | None:
+    """Return the file that a SQLite URL opens for writing, or None."""
+    name = config.database or ""
+    if config.type is not DatabaseType.SQLITE or config.is_memory or config.options.get("mode", "rwc") == "ro":
+        return None
+    if name.startswith("file:"):
+        name = name.removeprefix("file:").partition("?")[0]
+        name = "/" + name.lstrip("/") if name.startswith("//") else name
+    return Path(name)
+
+
+def _look_at(subject: Subject, variable: str, path: Path, config: DatabaseConfig) -> Iterator[Problem]:
+    given = subject.sources.text(variable) or ""
+    try:
+        yield from _slashes(subject, variable, path, given)
+        yield from _folder(subject, variable, path, may_make=config.options.get("mode", "rwc") == "rwc")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no path"
+        fix = "name a file in a folder that this user may write"
+        yield subject.problem(variable, "error", "unusable-path", f"its path cannot be looked at: {why}", fix)
+
+
+def _slashes(subject: Subject, variable: str, path: Path, given: str) -> Iterator[Problem]:
+    relative = given.partition("://")[2].partition("?")[0].removeprefix("/")
+    if relative.startswith(("/", "file:", "~")) or not relative:
+        return
+    first = Path("/") / relative.split("/")[0]
+    if "/" in relative and first.is_dir() and not (Path.cwd() / relative.split("/")[0]).exists():
+        message = f"three slashes are relative to the working directory: it opens {path}"
+        yield subject.problem(
+            variable, "warning", "relative-path", message, f"for /{relative} write four: sqlite:////{relative}"
+        )
+
+
+def _folder(subject: Subject, variable: str, path: Path, *, may_make: bool) -> Iterator[Problem]:
+    if path.is_dir():
+        fix = f"name a file in it: sqlite:///{path}/app.db"
+        yield subject.problem(variable, "error", "unusable-path", f"{path} is a folder, not a file", fix)
+    elif path.exists():
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            message = f"{path} or its folder cannot be written by this user"
+            yield subject.problem(variable, "error", "unwritable-path", message, f"let this user own {path.parent}")
+    elif not path.parent.exists():
+        yield _missing(subject, variable, path.parent, may_make=may_make)
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        message = f"the folder {path.parent} cannot be written by this user"
+        yield subject.problem(variable, "error", "unwritable-path", message, f"let this user own {path.parent}")
+
+
+def _missing(subject: Subject, variable: str, folder: Path, *, may_make: bool) -> Problem:
+    above = next(each for each in folder.parents if each.exists())
+    fix = f"mkdir -p {folder}"
+    if may_make and above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        message = f"the folder {folder} does not exist; it is made when the database is first opened"
+        return subject.problem(variable, "notice", "missing-folder", message, fix)
+    message = f"the folder {folder} does not exist and cannot be made by this user"
+    return subject.problem(variable, "error", "missing-folder", message, fix)

@@ -1,0 +1,78 @@
+"""One `.env` file read as python-dotenv reads it, with the line of each value and every problem of the file."""
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from settings.problems import Problem
+
+ENV_FILE_BYTES = 1048576
+"""More than any `.env` file is long."""
+Found = tuple[str, str]
+"""A value's text, and its origin such as `.env:12`."""
+
+
+def read_dotenv(path: Path, below: Mapping[str, str], *, label: str) -> tuple[dict[str, Found], list[Problem]]:
+    """Return every value of a file with its origin, and what is wrong with the file; empty when there is none.
+
+    `export X=`, comments, quotes and `${OTHER}` are python-dotenv's own; a name that the file sets wins over the
+    same name in `below`.
+
+    Args:
+        path: The file.
+        below: What `${OTHER}` may name, beside what stands above it in the file.
+        label: How the file is named in origins.
+    """
+    try:
+        if not path.is_file():
+            return {}, []
+        text = _content(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return {}, [Problem(label, "error", "unreadable-env-file", f"the file cannot be read: {why}",
+                            "save it as UTF-8 text that this user may read", label)]  # fmt: skip
+    return _bindings(text, below, label)
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(ENV_FILE_BYTES + 1)
+    if len(content) > ENV_FILE_BYTES:
+        raise ValueError("it is larger than 1 MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line} is not UTF-8") from None
+
+
+def _bindings(text: str, below: Mapping[str, str], label: str) -> tuple[dict[str, Found], list[Problem]]:
+    # Imported here: it costs, and most processes have no such file.
+    from dotenv.parser import parse_stream
+    from dotenv.variables import parse_variables
+
+    found: dict[str, Found] = {}
+    problems = []
+    known = dict(below)
+    for each in parse_stream(io.StringIO(text)):
+        line = each.original.line + _blank_lines_before(each.original.string)
+        if each.key is not None and each.value is not None:
+            value = "".join(atom.resolve(known) for atom in parse_variables(each.value))
+            known[each.key] = value
+            found[each.key] = (value, f"{label}:{line}")
+        elif each.error or each.key is not None:
+            problems.append(_invalid_line(each.key, f"{label}:{line}"))
+    return found, problems
+
+
+def _blank_lines_before(original: str) -> int:
+    return original[: len(original) - len(original.lstrip())].count("\n")
+
+
+def _invalid_line(key: str | None, origin: str) -> Problem:
+    # A line without a name may be the rest of a secret that was broken in two: it is not shown.
+    name = key if key is not None and re.fullmatch(r"[A-Z][A-Z0-9_]{1,40}", key) else origin
+    message = f"line {origin.rpartition(':')[2]} cannot be read as NAME=value"
+    fix = "write NAME=value, close what begins with a quote, or begin a comment with #"
+    return Problem(name, "error", "invalid-line", message, fix, origin)
