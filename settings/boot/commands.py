@@ -39,7 +39,7 @@ def bootstrap_commands(services: "Services") -> click.Group:
 
 def _with_database(services: "Services", work: Callable[[], int]) -> int:
     try:
-        services.engine
+        services.engine  # noqa: B018 - connects, or raises what is wrong
         return work()
     except BootstrapError as error:
         click.echo(str(error), err=True)

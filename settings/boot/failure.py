@@ -41,7 +41,7 @@ def show_readably(error: BaseException) -> None:
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         if value is error:
-            print(report_text(error), file=sys.stderr)
+            print(report_text(error), file=sys.stderr)  # noqa: T201 - the last words of a process, its log is closed
         else:
             earlier(kind, value, trace)
 
@@ -64,10 +64,10 @@ def readable_failure() -> Iterator[None]:
         yield
     except (SettingsError, BootstrapError) as error:
         if is_called_from("gunicorn.workers.base", "init_process"):
-            print(report_text(error), file=sys.stderr)
+            print(report_text(error), file=sys.stderr)  # noqa: T201 - before gunicorn's own words
             raise _for_gunicorn(error) from None
         if is_called_from("waitress.runner", "run"):
-            print(report_text(error), file=sys.stderr)
+            print(report_text(error), file=sys.stderr)  # noqa: T201 - waitress prints its help instead
             raise SystemExit(1) from None
         show_readably(error)
         raise

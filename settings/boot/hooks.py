@@ -81,7 +81,7 @@ def announce(boot: Boot) -> None:
     if boot.settings.logs.format == "text" and boot.command not in LEFT_ALONE:
         address = address_to_open()
         words = [str(boot.report), *([f"  open {address}"] if address else [])]
-        print("\n".join(words), file=sys.stdout, flush=True)
+        print("\n".join(words), file=sys.stdout, flush=True)  # noqa: T201 - the report is for the terminal
 
 
 def prepare_lifecycle(boot: Boot) -> Lifecycle:

@@ -50,7 +50,7 @@ class RequestInstrument:
         status = 500
         endpoint = _Endpoint(environ)
 
-        def respond(line: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+        def respond(line: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:  # noqa: ANN401 - the server's write function
             nonlocal status
             status = int(line[:3])
             return start_response(line, [*headers, ("X-Request-ID", number)], *exc_info)

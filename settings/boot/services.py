@@ -85,7 +85,7 @@ class Services:
         """Decides which repeated errors are logged, and counts the rest."""
         return self.logs.limiter
 
-    def worker(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def worker(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401 - see Workers.worker
         """Register a periodic job that has its application context: `@services.worker(every=30.0)`.
 
         Args:
@@ -94,7 +94,7 @@ class Services:
         """
         return self.workers.worker(function, **options)
 
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401 - see Workers.task
         """Register a function that is called on demand: `.delay(…)` runs it in the background.
 
         Args:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from settings.boot.command_line import LEFT_ALONE
 from settings.boot.report import Outcome, StepStatus
 from settings.boot.services import Boot
+from settings.boot.threads import require_real_threads
 from settings.loading import load_settings
 from settings.model import Settings
 from settings.probe import HealthStatus, Reading
@@ -22,6 +23,7 @@ _STATUSES: dict[HealthStatus, StepStatus] = {HealthStatus.DISABLED: "disabled", 
 
 def load(boot: Boot) -> Outcome:
     """Settings: every problem at once, or values that are right."""
+    require_real_threads()
     wanted = boot.wanted_settings
     models = [wanted] if isinstance(wanted, type) else wanted if isinstance(wanted, list | tuple) else ()
     settings = wanted if isinstance(wanted, Settings) else load_settings(models=_checked_models(models))
@@ -61,7 +63,7 @@ def connect_database(boot: Boot) -> Outcome:
     if boot.command in LEFT_ALONE:
         boot.config({"SQLALCHEMY_DATABASE_URI": database.configured_url()})
         return Outcome("ok", f"connects when it is used, because flask {boot.command} decides")
-    database.engine
+    database.engine  # noqa: B018 - connects, or raises what is wrong
     boot.config(database.flask_config())
     return _database_outcome(settings, database.result)
 

@@ -185,3 +185,77 @@ def test_an_ended_process_leaves_no_session_in_the_database(starts: Path, postgr
         wait_until(lambda: postgres.query(count, name) != [(0,)], what="a session")
         running.stop()
         wait_until(lambda: postgres.query(count, name) == [(0,)], seconds=2, what="the end of the sessions")
+
+
+PROGRAM = """
+import os, sys, time, logging
+from pathlib import Path
+from flask import Flask
+from sqlalchemy import Column, Integer, MetaData, Table, event
+from bootstrap import bootstrap
+
+phase, folder = sys.argv[1], Path(sys.argv[2])
+metadata = MetaData()
+table = Table("slow", metadata, Column("id", Integer, primary_key=True))
+
+
+@event.listens_for(table, "before_create")
+def slowly(*_args, **_options):
+    if phase == "migrating":
+        (folder / "ready").touch()
+        time.sleep(3600)
+
+
+if phase == "booting":
+    (folder / "ready").touch()
+    time.sleep(3600)
+services = bootstrap(Flask(__name__), metadata=metadata, start=True)
+(folder / "ready").touch()
+while True:
+    if phase == "storm":
+        logging.getLogger("storm").error("the storm goes on")
+    else:
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("phase", ["booting", "migrating", "idle", "storm"])
+def test_sigterm_ends_a_process_in_each_phase(phase: str, tmp_path: Path, postgres: PostgresServer) -> None:
+    """Gone within the grace time plus a second; two seconds later no session is left, and nothing is half-applied."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    url = postgres.new_database()
+    name = url.rpartition("/")[2]
+    program = Running(
+        [sys.executable, "program.py", phase, str(tmp_path)],
+        folder=tmp_path,
+        variables={"DATABASE_URL": url, "WORKERS_GRACE": "1", "LOG_LEVEL": "INFO"},
+    )
+    try:
+        program.start(wait=False)
+        wait_until(lambda: (tmp_path / "ready").exists(), what=f"the phase; {program.output()}")
+        assert program.stop() < 1.0 + 1.0
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        wait_until(lambda: postgres.query(count, name) == [(0,)], seconds=2, what="the end of the sessions")
+        tables = postgres.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=name)
+        assert tables == [(0,)] if phase in ("booting", "migrating") else tables > [(3,)]
+    finally:
+        program.close()
+
+
+def test_sigterm_in_a_storm_loses_no_count(tmp_path: Path) -> None:
+    """What was held back stands in a summary before the process is gone."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    program = Running(
+        [sys.executable, "program.py", "storm", str(tmp_path)],
+        folder=tmp_path,
+        variables={"LOG_FORMAT": "json", "LOG_LEVEL": "INFO", "LOG_SUMMARY_INTERVAL": "3600"},
+    )
+    try:
+        program.start(wait=False)
+        wait_until(lambda: "the storm goes on" in program.output(), what=f"the storm; {program.output()}")
+        time.sleep(0.3)
+        program.stop()
+        held_back = [line for line in program.output().splitlines() if '"suppressed"' in line]
+        assert held_back
+    finally:
+        program.close()
