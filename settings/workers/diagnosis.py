@@ -39,6 +39,12 @@ _TABLE = {
         "see whether the service hangs; its own time-out should be shorter than that of its probe",
         transient=True,
     ),
+    "probe-said-no": Diagnosis(
+        "probe-said-no",
+        "its probe answered no",
+        "look at the service; a probe that returns a Reading can say more",
+        transient=True,
+    ),
     "probe-answer-unusable": Diagnosis(
         "probe-answer-unusable",
         "its probe returned {error}",

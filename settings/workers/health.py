@@ -1,5 +1,6 @@
 """How each service is: probes side by side, each with its time-out, kept results, transitions told once."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from settings.forks import watch_forks
-from settings.probe import Fact, HealthStatus, Probe, Reading
-from settings.workers.diagnosis import described
+from settings.probe import Fact, HealthStatus, Reading
+from settings.workers.diagnosis import described, diagnose
 
 __all__ = ["HealthStatus", "ServiceHealth", "ServiceHealthManager", "Transition"]
 log = logging.getLogger(__name__)
@@ -64,11 +65,28 @@ class Transition:
 class _Service:
     """One registered service: its probe, at most one outstanding question, its kept result."""
 
-    def __init__(self, name: str, probe: Probe, *, critical: bool, timeout: float) -> None:
+    def __init__(self, name: str, probe: Callable[[], object], *, critical: bool, timeout: float) -> None:
         self.probe, self.timeout = probe, timeout
         self.health = ServiceHealth(name, critical=critical)
         self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.asked_at: float | None = None
+
+    def overdue(self, now: float) -> float:
+        """Return by how many seconds the outstanding question is beyond its time-out; negative while there is time."""
+        return -self.timeout if self.asked_at is None else now - self.asked_at - self.timeout
+
+    def note(self, reading: Reading, milliseconds: float | None) -> Transition | None:
+        """Keep an answer, or the lack of one; return the change if there is one."""
+        before, now = self.health, datetime.now(UTC)
+        if milliseconds is not None:
+            self.latencies.append(milliseconds)
+        changed = before.status is not reading.status
+        self.health = replace(
+            before, status=reading.status, since=now if changed else before.since, checked_at=now,
+            latency_ms=milliseconds, detail=reading.detail, code=reading.code, cause=reading.cause, fix=reading.fix,
+            facts=dict(reading.facts), latencies=tuple(self.latencies),
+        )  # fmt: skip
+        return Transition(before, self.health) if changed else None
 
 
 class ServiceHealthManager:
@@ -79,7 +97,7 @@ class ServiceHealthManager:
     refresh, on threads of its own.
 
     Args:
-        on_change: Told each change of a service's status.
+        on_change: Told each change of a service's status, in order, on a thread of its own.
         clock: Monotonic clock, in seconds.
     """
 
@@ -89,19 +107,26 @@ class ServiceHealthManager:
         self._on_change, self._clock = on_change, clock
         self._services: dict[str, _Service] = {}
         self._changed = threading.Condition()
+        self._news: deque[Transition] = deque()
+        self._telling = False
         self._refreshed_at: float | None = None
         self._closed = False
         watch_forks(self)
 
-    def register(self, name: str, probe: Probe, *, critical: bool = False, timeout: float = 1.0) -> None:
+    def register(self, name: str, probe: Callable[[], object], *, critical: bool = False, timeout: float = 1.0) -> None:
         """Watch a service; one of the same name is replaced.
 
         Args:
             name: Its name.
-            probe: Asks it once; may block, and may raise.
+            probe: Asks it once and returns a Reading, a HealthStatus or a bool; may block, and may raise.
             critical: Whether the application is unready without it.
             timeout: Seconds to wait for an answer.
+
+        Raises:
+            ValueError: The time-out is not more than 0, or the name is empty.
         """
+        if not timeout > 0 or not name:
+            raise ValueError(f"health.register({name!r}, timeout={timeout!r}): give a name, and more than 0 seconds")
         with self._changed:
             self._services[name] = _Service(name, probe, critical=critical, timeout=timeout)
             self._refreshed_at = None
@@ -114,91 +139,93 @@ class ServiceHealthManager:
     def check(self) -> Mapping[str, ServiceHealth]:
         """Return what is kept, at most a second old where the services answer; a first check waits for answers."""
         with self._changed:
-            never = self._refreshed_at is None
-            if not self._closed and (never or self._clock() - (self._refreshed_at or 0.0) > KEPT_SECONDS):
+            kept = None if self._refreshed_at is None else self._clock() - self._refreshed_at
+            if kept is None or kept > KEPT_SECONDS:
                 self._refresh()
             if any(service.health.checked_at is None for service in self._services.values()):
                 self._wait()
-            return self.latest()
+            return {name: service.health for name, service in self._services.items()}
 
     def refresh(self) -> Mapping[str, ServiceHealth]:
-        """Ask every service now and return the answers, each service's time-out at the longest."""
+        """Ask every service now and return the answers, after the longest time-out at the latest."""
         with self._changed:
-            if not self._closed:
-                self._refresh()
-                self._wait()
-            return self.latest()
+            self._refresh()
+            self._wait()
+            return {name: service.health for name, service in self._services.items()}
 
     def close(self) -> None:
-        """Ask nothing any more."""
+        """Ask nothing any more; what is kept stays."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def _refresh(self) -> None:
+        if self._closed:
+            return
         self._refreshed_at = self._clock()
         for service in self._services.values():
             if service.asked_at is None:
-                service.asked_at = self._clock()
-                threading.Thread(target=self._ask, args=(service,), name="health-probe", daemon=True).start()
-            elif self._clock() - service.asked_at > service.timeout:
-                self._note(service, self._silent(service), None)
+                self._begin(service)
+            elif service.overdue(self._refreshed_at) > 0:
+                self._miss(service)
+
+    def _begin(self, service: _Service) -> None:
+        service.asked_at = self._clock()
+        try:
+            threading.Thread(target=self._ask, args=(service,), name="health-probe", daemon=True).start()
+        except RuntimeError as error:  # no thread can be had, which says something of the process
+            service.asked_at = None
+            self._keep(service, _unwell("probe-failed", error=described(error)), None)
 
     def _wait(self) -> None:
         """Wait until every service has answered or is overdue; the lock is released meanwhile."""
-        for service in self._services.values():
-            left = service.timeout if service.asked_at is None else service.asked_at + service.timeout - self._clock()
-            answered = self._changed.wait_for(lambda s=service: self._closed or s.asked_at is None, max(0.0, left))  # type: ignore[misc] # the default binds this service
-            if not answered:
-                self._note(service, self._silent(service), None)
+        for service in tuple(self._services.values()):
+            while service.asked_at is not None and not self._closed:
+                if (left := -service.overdue(self._clock())) <= 0 or not self._changed.wait(left):
+                    self._miss(service)
+                    break
 
-    def _silent(self, service: _Service) -> Reading:
-        waited = self._clock() - (service.asked_at or self._clock())
-        return Reading(
-            HealthStatus.UNHEALTHY, f"no answer for {waited:.1f} s", "probe-timed-out",
-            f"it did not answer within {service.timeout:g} s", "look whether it is frozen, overloaded or cut off",
-        )  # fmt: skip
+    def _miss(self, service: _Service) -> None:
+        if service.asked_at is not None:
+            waited = self._clock() - service.asked_at
+            self._keep(service, _unwell("probe-silent", seconds=max(waited, service.timeout)), None)
 
     def _ask(self, service: _Service) -> None:
         begin = time.perf_counter()
         try:
-            reading = service.probe()
-        except Exception as error:  # a probe may raise anything, and a check never does
-            log.debug("a probe failed", exc_info=True)
-            reading = Reading(
-                HealthStatus.UNHEALTHY, described(error), "probe-failed", f"the probe raised {type(error).__name__}",
-                "look at the log",
-            )  # fmt: skip
+            reading = _reading_of(service.probe())
+        except BaseException as error:  # a probe may raise anything, and its thread must note it
+            log.debug("the probe of %s raised", service.health.name, exc_info=True)
+            reading = _unwell("probe-failed", error=described(error))
         milliseconds = (time.perf_counter() - begin) * 1000
         with self._changed:
             service.asked_at = None
-            self._note(service, reading, milliseconds)
+            self._keep(service, reading, milliseconds)
             self._changed.notify_all()
 
-    def _note(self, service: _Service, reading: Reading, milliseconds: float | None) -> None:
-        before, now = service.health, datetime.now(UTC)
-        if milliseconds is not None:
-            service.latencies.append(milliseconds)
-        service.health = replace(
-            before, status=reading.status, since=before.since if before.status is reading.status else now,
-            checked_at=now, latency_ms=milliseconds, detail=reading.detail, code=reading.code, cause=reading.cause,
-            fix=reading.fix, facts=dict(reading.facts), latencies=tuple(service.latencies),
-        )  # fmt: skip
-        if before.status is not reading.status:
-            self._tell(Transition(before, service.health))
+    def _keep(self, service: _Service, reading: Reading, milliseconds: float | None) -> None:
+        if (change := service.note(reading, milliseconds)) is None:
+            return
+        self._news.append(change)
+        if not self._telling:
+            with contextlib.suppress(RuntimeError):  # no thread can be had now; the next news takes this along
+                threading.Thread(target=self._tell_all, name="health-news", daemon=True).start()
+                self._telling = True
 
-    def _tell(self, change: Transition) -> None:
-        name, status = change.after.name, change.after.status
-        if status in BAD:
-            log.warning("Health: %s is %s: %s [%s]. Fix: %s", name, status.value, change.after.cause, change.after.code,
-                        change.after.fix)  # fmt: skip
-        elif change.before.status in BAD:
-            log.info("Health: %s is %s again", name, status.value)
-        if self._on_change is not None:
-            try:
-                self._on_change(change)
-            except Exception:
-                log.exception("a listener to changes of health failed")
+    def _tell_all(self) -> None:
+        """Tell the news in order, outside the lock and off any request's thread: a listener may take its time."""
+        while True:
+            with self._changed:
+                if not self._news:
+                    self._telling = False
+                    return
+                change = self._news.popleft()
+            _log(change)
+            if self._on_change is not None:
+                try:
+                    self._on_change(change)
+                except Exception:
+                    log.exception("A listener to changes of health failed")
 
     def before_fork(self) -> None:
         """Take the lock."""
@@ -211,6 +238,31 @@ class ServiceHealthManager:
     def after_fork_in_child(self) -> None:
         """Keep the registrations; nobody asks here yet."""
         self._changed = threading.Condition()
-        self._refreshed_at = None
+        self._news, self._telling, self._refreshed_at = deque(), False, None
         for service in self._services.values():
             service.asked_at = None
+
+
+def _unwell(code: str, **values: object) -> Reading:
+    found = diagnose(code, **values)
+    return Reading(HealthStatus.UNHEALTHY, found.cause, found.code, found.cause, found.fix)
+
+
+def _reading_of(answer: object) -> Reading:
+    if isinstance(answer, Reading):
+        return answer
+    if isinstance(answer, HealthStatus):
+        return Reading(answer)
+    if isinstance(answer, bool):
+        return Reading(HealthStatus.HEALTHY) if answer else _unwell("probe-said-no")
+    return _unwell("probe-answer-unusable", error=type(answer).__name__)
+
+
+def _log(change: Transition) -> None:
+    after = change.after
+    name, status = after.name, after.status
+    if status in BAD:
+        cause = after.cause or after.detail or "no reason given"
+        log.warning("Health: %s is %s: %s [%s]. Fix: %s", name, status.value, cause, after.code, after.fix)
+    elif change.before.status in BAD:
+        log.info("Health: %s is %s again", name, status.value)
