@@ -3,38 +3,32 @@
 import functools
 import logging
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flask import Flask
-from flask_caching import Cache
 
+from settings.cache.decorators import StampedeProtectedCache
 from settings.cache.diagnosis import diagnose_redis, url_option
 from settings.cache.failover import Failover
 from settings.cache.health import Health
 from settings.cache.memory import MemoryStore
 from settings.cache.model import CacheSettings, RedisSettings
 from settings.cache.operations import InProcess, ResilientBackend
-from settings.cache.stampede import Stampede
-from settings.cache.store import Value
 from settings.forks import watch_forks
 from settings.probe import Fact, Reading
 from settings.problems import Diagnosis, Problem, SettingsError
 
 if TYPE_CHECKING:
-    from flask_caching import _CachedFunction, _MemoizedFunction
     from flask_caching.backends.simplecache import SimpleCache
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 BACKEND = "settings.cache.operations.ResilientBackend"
 
 logger = logging.getLogger(__name__)
 
 
-class ResilientCache(Cache):
+class ResilientCache(StampedeProtectedCache):
     """An ordinary `flask_caching.Cache`, with all of its decorators; `build_cache` makes it, `init_app` attaches it.
 
     Args:
@@ -43,11 +37,6 @@ class ResilientCache(Cache):
         failover: Redis and what is done while it is away; None: the cache does without.
         health: What the cache tells of itself.
         config: What Flask-Caching is told at `init_app`.
-
-    Attributes:
-        stampede_seconds: For how long a call of a function under `cached` or `memoize` waits while another call in
-            this process computes the same missing value; 0, the default: not at all. A single function may have its
-            own: `@cache.cached(timeout=60, stampede_seconds=5)`.
     """
 
     def __init__(
@@ -59,11 +48,9 @@ class ResilientCache(Cache):
         health: Health,
         config: dict[str, Any],
     ) -> None:
-        super().__init__(config=config)
+        super().__init__(config)
         self._backend, self._failover, self._health = backend, failover, health
-        self._stampede = Stampede()
         self._locked = (failover or memory, backend, self._stampede)
-        self.stampede_seconds = 0.0
         self._replaced = False
         watch_forks(self)
 
@@ -83,13 +70,6 @@ class ResilientCache(Cache):
             self._replaced = True
         super().init_app(app, config)
 
-    def get(self, key: str) -> Value:
-        """Return the value of a key, or None."""
-        value = self.cache.get(key)
-        if value is None and (turn := self._stampede.current()) is not None and turn.wants(key):
-            return self._stampede.wait(turn, key, lambda: self.cache.get(key))
-        return value
-
     def inc(self, key: str, delta: int = 1) -> int | None:
         """Add `delta` to a number, 0 when it is missing, and return the sum; None when the value is no number."""
         return self.cache.inc(key, delta)
@@ -97,44 +77,6 @@ class ResilientCache(Cache):
     def dec(self, key: str, delta: int = 1) -> int | None:
         """Take `delta` from a number, 0 when it is missing, and return the rest; None when the value is no number."""
         return self.cache.dec(key, delta)
-
-    def cached(
-        self, *args: object, stampede_seconds: float | None = None, **kwargs: object
-    ) -> "Callable[[Callable[P, R]], _CachedFunction[P, R]]":
-        """Cache what a view or function returns, as `flask_caching.Cache.cached`, with one option more.
-
-        Args:
-            args: As Flask-Caching has them.
-            stampede_seconds: Instead of the attribute `stampede_seconds`, for this function.
-            kwargs: As Flask-Caching has them.
-        """
-        if callable(own_key := kwargs.get("make_cache_key")):
-            kwargs["make_cache_key"] = self._stampede.noting(own_key)
-        decorate = cast("Any", super().cached)(*args, **kwargs)
-
-        def decorator(function: Callable[P, R]) -> "_CachedFunction[P, R]":
-            inner = decorate(function)
-            inner.make_cache_key = self._stampede.noting(inner.make_cache_key)
-            return cast("_CachedFunction[P, R]", self._protected(inner, stampede_seconds))
-
-        return decorator
-
-    def memoize(
-        self, *args: object, stampede_seconds: float | None = None, **kwargs: object
-    ) -> "Callable[[Callable[P, R]], _MemoizedFunction[P, R]]":
-        """Cache what a function returns for its arguments, as `flask_caching.Cache.memoize`, with one option more.
-
-        Args:
-            args: As Flask-Caching has them.
-            stampede_seconds: Instead of the attribute `stampede_seconds`, for this function.
-            kwargs: As Flask-Caching has them.
-        """
-        decorate = cast("Any", super().memoize)(*args, **kwargs)
-
-        def decorator(function: Callable[P, R]) -> "_MemoizedFunction[P, R]":
-            return cast("_MemoizedFunction[P, R]", self._protected(decorate(function), stampede_seconds))
-
-        return decorator
 
     def reading(self) -> Reading:
         """Return what is known of Redis now: healthy, fallback, disabled, or unknown before it was asked."""
@@ -168,22 +110,6 @@ class ResilientCache(Cache):
         """Keep mode and entries; new locks and connections, no thread, counts from zero."""
         for part in self._locked:
             part.after_fork_in_child()
-
-    def _memoize_make_cache_key(self, *args: object, **kwargs: object) -> Callable[..., str]:
-        return self._stampede.noting(cast("Any", super()._memoize_make_cache_key)(*args, **kwargs))
-
-    def _protected(self, inner: Callable[..., Any], seconds: float | None) -> Callable[..., Any]:
-        def call(*args: object, **kwargs: object) -> object:
-            wait_seconds = self.stampede_seconds if seconds is None else seconds
-            if wait_seconds <= 0:
-                return inner(*args, **kwargs)
-            with self._stampede.turn(wait_seconds):
-                return inner(*args, **kwargs)
-
-        functools.update_wrapper(call, inner, updated=())
-        # One and the same dict: `cache_timeout` and `make_cache_key` of the function are documented as writable.
-        call.__dict__ = inner.__dict__
-        return call
 
 
 def build_cache(redis: RedisSettings, cache: CacheSettings, *, strict: bool = False) -> ResilientCache:

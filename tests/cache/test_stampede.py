@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from flask import Flask, abort
+from flask import Flask
 
 from settings.cache.backend import ResilientCache
 from tests.cache.conftest import MakeCache
@@ -176,55 +176,3 @@ def test_a_call_within_itself_does_not_wait(make_cache: MakeCache) -> None:
     recursive(0)
     assert time.monotonic() - begin < 15
     assert waits(cache) == 0
-
-
-def test_keys_of_ones_own_making_are_protected(make_cache: MakeCache) -> None:
-    """`make_cache_key` of the caller is used, as an argument and when it is set afterwards."""
-    app = Flask("keys")
-    cache = make_cache(app=app)
-    slow = Slow()
-    protected = cache.cached(60, make_cache_key=lambda: "mine", stampede_seconds=10)(slow.__call__)
-    with app.app_context():
-        threads, _ = in_threads(2, protected)
-        wait_until(lambda: waits(cache) == 1)
-        slow.go_on.set()
-        join(threads)
-        assert cache.get("mine") == "value 1 for 0"
-        late = cache.cached(60)(lambda: "late")
-        late.make_cache_key = lambda *_args, **_kwargs: "set later"
-        assert late() == "late"
-        assert cache.get("set later") == "late"
-
-
-def test_flask_cachings_own_attributes_are_kept(make_cache: MakeCache) -> None:
-    """`uncached`, `cache_timeout`, `make_cache_key` and `delete_memoized` work as documented, and can be written."""
-    cache = make_cache()
-
-    @cache.memoize(60, stampede_seconds=1)
-    def double(n: int) -> int:
-        """Return twice as much."""
-        return n * 2
-
-    assert double.uncached(2) == 4
-    assert double.cache_timeout == 60
-    double.cache_timeout = 5
-    assert double(3) == 6
-    assert cache.get(double.make_cache_key(double.uncached, 3)) == 6
-    double.delete_memoized()
-    assert double.__doc__ == "Return twice as much."
-
-
-def test_an_abort_is_cached_and_raised_for_each(make_cache: MakeCache) -> None:
-    """A view that aborts does so for those that wait as well."""
-    app = Flask("aborts")
-    cache = make_cache(app=app)
-    calls: list[int] = []
-
-    @app.get("/")
-    @cache.cached(60, stampede_seconds=5)
-    def gone() -> str:
-        calls.append(1)
-        abort(410)
-
-    assert [app.test_client().get("/").status_code for _ in range(3)] == [410] * 3
-    assert len(calls) == 1
