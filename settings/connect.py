@@ -1,11 +1,15 @@
 """`check --connect`: each configured service tried once, side by side, within its own time-outs."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from settings.backoff import Deadline
 from settings.cache.model import RedisSettings
@@ -15,14 +19,26 @@ from settings.database.url import DatabaseURLParser
 from settings.model import Settings
 from settings.probe import HealthStatus, Reading
 from settings.problems import Problem, mask_secrets, mask_urls
+from settings.urls import checked_parts
+from settings.workers.model import BROKER
+
+if TYPE_CHECKING:
+    from settings.database.manager import DatabaseManager
 
 MARGIN_SECONDS = 3.0
 """What a service gets beyond its time-out to connect: for the questions that are asked once it is there."""
-UNKNOWN, NO_ANSWER = "connect-unknown-fault", "connect-no-answer"
-CODES = frozenset({UNKNOWN, NO_ANSWER})
+UNKNOWN, NO_ANSWER, UNREACHABLE = "connect-unknown-fault", "connect-no-answer", "broker-unreachable"
+READ_ONLY = "database-takes-no-writes"
+CODES = frozenset({UNKNOWN, NO_ANSWER, UNREACHABLE, READ_ONLY})
 _STATUSES = {HealthStatus.HEALTHY: "ok", HealthStatus.FALLBACK: "warning"}
 
 Answer = tuple[Reading, tuple[Problem, ...]]
+_READ_ONLY = Reading(
+    HealthStatus.FALLBACK,
+    code=READ_ONLY,
+    cause="it answers, but takes no writes: it is a standby, or default_transaction_read_only is on",
+    fix="point DATABASE_URL at the primary, or add ?target_session_attrs=read-write to several hosts",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,9 @@ def _attempts(settings: Settings) -> Iterator[_Attempt]:
     if redis.url is not None:
         yield _redis_attempt("redis", redis, settings)
     if workers.engine == "celery" and workers.broker_url is not None:
-        yield _redis_attempt("broker", redis.model_copy(update={"url": workers.broker_url}), settings)
+        yield _broker_attempt(settings, workers.broker_url.get_secret_value())
+    if settings.websocket.url is not None and settings.websocket.enabled:
+        yield _gateway_attempt(settings, settings.websocket.url.get_secret_value())
 
 
 def _database_attempt(settings: Settings, url: str) -> _Attempt:
@@ -134,8 +152,11 @@ def _database_attempt(settings: Settings, url: str) -> _Attempt:
             reading = manager.ping(once.connect_timeout)
             if reading.status is not HealthStatus.HEALTHY:
                 return reading, ()
+            problems = _pool_problems(once, manager.max_connections())
+            if _is_read_only(manager):
+                return _READ_ONLY, problems
             schema = MigrationManager(lambda: manager.engine, wait=0).reading()
-            return _with_schema(schema, migrate=once.migrate), _pool_problems(once, manager.max_connections())
+            return _with_schema(schema, migrate=once.migrate), problems
         finally:
             manager.close()
 
@@ -151,6 +172,13 @@ def _missing_file(url: str) -> Reading | None:
     if config.type is not DatabaseType.SQLITE or config.is_memory or path.startswith("file:") or Path(path).exists():
         return None
     return Reading(HealthStatus.HEALTHY, "the file is not there yet; the first boot makes it")
+
+
+def _is_read_only(manager: "DatabaseManager") -> bool:
+    if manager.engine.dialect.name != "postgresql":
+        return False
+    with manager.engine.connect() as connection:
+        return bool(connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on")
 
 
 def _with_schema(schema: Reading, *, migrate: bool) -> Reading:
@@ -187,3 +215,36 @@ def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> _Atte
         return Reading(HealthStatus.HEALTHY, "answers"), ()
 
     return _Attempt(name, mask_urls(url), redis.connect_timeout + redis.timeout + MARGIN_SECONDS, ask, settings.secrets)
+
+
+def _broker_attempt(settings: Settings, url: str) -> _Attempt:
+    if url.lower().startswith(("redis://", "rediss://", "unix://")):
+        return _redis_attempt("broker", settings.redis.model_copy(update={"url": SecretStr(url)}), settings)
+
+    seconds = settings.redis.connect_timeout + MARGIN_SECONDS
+    return _Attempt("broker", mask_urls(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)
+
+
+def _knocked(url: str, seconds: float) -> Reading:
+    """Return whether something listens where an AMQP broker should: that much can be known without its client."""
+    parts = checked_parts(url, BROKER)
+    if not parts.scheme.endswith(("amqp", "amqps")):
+        return Reading(HealthStatus.HEALTHY, f"not tried: {parts.scheme}:// has no address to connect to")
+    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
+    try:
+        socket.create_connection((parts.host, port), timeout=seconds).close()
+    except OSError as error:
+        cause = f"the broker cannot be reached: {error.strerror or type(error).__name__}"
+        return Reading(
+            HealthStatus.UNHEALTHY, cause, UNREACHABLE, cause, "start it, or mend host and port of WORKERS_BROKER_URL"
+        )
+    return Reading(HealthStatus.HEALTHY, "accepts connections; user and password were not tried")
+
+
+def _gateway_attempt(settings: Settings, url: str) -> _Attempt:
+    from settings.websocket.trial import try_gateway
+
+    seconds = settings.websocket.connect_timeout + MARGIN_SECONDS
+    return _Attempt(
+        "websocket", mask_urls(url), seconds, lambda: (try_gateway(settings.websocket), ()), settings.secrets
+    )
