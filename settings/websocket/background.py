@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from settings.problems import Diagnosis
 from settings.websocket.machine import Limits, Machine, State
 from settings.websocket.model import WebSocketSettings
@@ -70,7 +72,7 @@ class Background:
         """Connections of this process so far."""
         return 0 if self._keeper is None else self._keeper.opened
 
-    def start(self, url: str) -> None:
+    def start(self, url: SecretStr) -> None:
         """Start the thread, once."""
         if self._thread is None:
             thread = threading.Thread(target=self._live, args=(url,), name="websocket", daemon=True)
@@ -113,12 +115,12 @@ class Background:
         with suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
             keeper.loop.call_soon_threadsafe(function)
 
-    def _live(self, url: str) -> None:
+    def _live(self, url: SecretStr) -> None:
         from settings.websocket.link import Loop
 
         try:
             with asyncio.Runner(loop_factory=Loop) as runner:
-                runner.run(self._keep(url))
+                runner.run(self._keep(url.get_secret_value()))
         except Exception:
             logger.exception("the WebSocket thread ended by a fault of its own [websocket-thread-failed]")
 

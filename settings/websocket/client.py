@@ -87,8 +87,8 @@ class WebSocketClient:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._settings, self._clock = settings, clock
-        url = settings.url.get_secret_value() if settings.enabled and settings.url is not None else None
-        self._url, self._target = url, shown(url or "")
+        self._url = settings.url if settings.enabled else None
+        self._target = "" if self._url is None else shown(self._url.get_secret_value())
         self._handlers: dict[str, tuple[Handler, ...]] = {}
         self._followers: tuple[Callable[[Change], object], ...] = ()
         self._outbox = Outbox(settings.queue_size)

@@ -118,6 +118,9 @@ class Keeper:
             for task in (sender, receiver):  # in this order: a sender that gives up ends the receiver too
                 if task.done():
                     task.result()
+        except asyncio.CancelledError:
+            connection.transport.abort()  # a farewell would wait behind what the gateway does not read
+            raise
         finally:
             over.cancel()
             for task in (sender, receiver):

@@ -162,6 +162,8 @@ def test_a_frozen_peer_is_noticed_in_time(make: Make, gateway: Gateway, proxy: T
         wait_until(lambda: client.state is State.UNAVAILABLE)
         assert time.monotonic() - frozen_since[0] <= interval + timeout + 1
     assert client.reading().code == "websocket-frozen"
+    proxy.thaw()  # its thread sees that the client has gone, and ends before the proxy closes what it reads from
+    wait_until(lambda: not any("(_serve)" in thread.name for thread in threading.enumerate()))
 
 
 def test_a_peer_that_stops_reading_is_noticed_in_time_and_costs_no_event(make: Make) -> None:
