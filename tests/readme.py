@@ -32,7 +32,9 @@ def blocks(language: str) -> list[str]:
 def table() -> str:
     """Return the table of variables, one row a variable, written from the models."""
     rows = [row for model in ROOMS.values() for row in _rows(model)]
-    return "\n".join(["<!-- variables -->", "| variable | default | meaning |", "|---|---|---|", *rows, "<!-- /variables -->"])
+    return "\n".join(
+        ["<!-- variables -->", "| variable | default | meaning |", "|---|---|---|", *rows, "<!-- /variables -->"]
+    )
 
 
 def _rows(model: type[RoomSettings]) -> Iterator[str]:

@@ -27,10 +27,9 @@ VIOLATIONS = {
 
 
 def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(LINT), "--no-cache", "--config", "pyproject.toml"], cwd=folder, capture_output=True, text=True, check=False,
-        env={"PYTHONPATH": str(folder), "PATH": str(Path(sys.executable).parent), "NO_COLOR": "1"},
-    )  # fmt: skip
+    environ = {"PYTHONPATH": str(folder), "PATH": str(Path(sys.executable).parent), "NO_COLOR": "1"}
+    command = [str(LINT), "--no-cache", "--config", "pyproject.toml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environ)
 
 
 def _names() -> dict[str, str]:
