@@ -132,7 +132,10 @@ def _where(shape: re.Match[str], pairs: list[tuple[str, str]]) -> tuple[str | No
     listed = [value for name, value in pairs if name == "port"]
     query_ports = [_port(port.strip()) for value in listed for port in value.split(",")]
     if given:
-        hosts, ports = _query_hosts(given, query_ports, ports if len(ports) == 1 else [])
+        if len(hosts) > 1:
+            fix = "name the hosts in one place: host1:5432,host2:5432"
+            raise UnusableURLError("invalid-host", "hosts stand before the path and behind the question mark", fix)
+        hosts, ports = _query_hosts(given, query_ports, ports)
         hosts = [_host_as_written(host) for host in hosts]
     return _matched(hosts, query_ports or ports)
 
