@@ -23,6 +23,7 @@ from settings.problems import Diagnosis, Problem, SettingsError
 if TYPE_CHECKING:
     from flask_caching.backends.simplecache import SimpleCache
 
+CLOSED = "closed"
 BACKEND = "settings.cache.operations.ResilientBackend"
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class ResilientCache(StampedeProtectedCache):
             config = {**(config or {}), "CACHE_TYPE": BACKEND, "CACHE_OPTIONS": {"backend": self._backend}}
         else:
             self._replaced = True
+            self._health.disabled = f"replaced by {config['CACHE_TYPE']}"
         super().init_app(app, config)
 
     def inc(self, key: str, delta: int = 1) -> int | None:
@@ -92,9 +94,9 @@ class ResilientCache(StampedeProtectedCache):
 
     def close(self) -> None:
         """Purge what waits for it if Redis answers, stop probing, close the connections; once or many times."""
-        if self._failover is not None and not self._health.closed:
+        if self._failover is not None and self._health.disabled != CLOSED:
             self._failover.close()
-        self._health.closed = True
+        self._health.disabled = CLOSED
 
     def before_fork(self) -> None:
         """Let no other thread be half-way through a change."""

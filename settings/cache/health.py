@@ -18,6 +18,9 @@ class Health:
         failover: Knows whether Redis is in use; None: the cache does without Redis.
         target: Masked REDIS_URL; empty when there is none.
         refused: Why REDIS_URL was set and could not be used at all.
+
+    Attributes:
+        disabled: Why the cache is not in use any more; empty while it is.
     """
 
     def __init__(
@@ -32,18 +35,18 @@ class Health:
         self._backend, self._memory, self._failover = backend, memory, failover
         self._target, self._refused = target, refused
         self._started = datetime.now(UTC)
-        self.closed = False
+        self.disabled = ""
 
     def ping(self) -> Reading:
         """Ask Redis, within its time-outs, unless it is known to be away; never raises."""
-        if self._failover is not None and not self.closed:
+        if self._failover is not None and not self.disabled:
             self._failover.ping()
         return self.reading()
 
     def reading(self) -> Reading:
         """Return what is known now, without asking."""
-        if self.closed:
-            return Reading(HealthStatus.DISABLED, "closed", facts=self.figures())
+        if self.disabled:
+            return Reading(HealthStatus.DISABLED, self.disabled, facts=self.figures())
         if self._failover is None:
             return self._without_redis()
         return self._with_redis(self._failover)
@@ -61,7 +64,7 @@ class Health:
         return facts if self._failover is None else facts | _redis_figures(self._failover)
 
     def _mode(self) -> str:
-        if self.closed:
+        if self.disabled:
             return "disabled"
         if self._failover is None:
             return "in-process" if self._refused is None else "fallback"

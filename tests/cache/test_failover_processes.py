@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from settings.probe import HealthStatus
+from tests.cache.conftest import MakeCache, is_away
 from tests.proxy import TcpProxy
-from tests.servers import RedisServer
+from tests.servers import RedisServer, free_port, wait_until
 
 FORKING = """
 import os, sys, time
@@ -87,3 +90,53 @@ def test_without_redis_url_no_connection_is_attempted(proxy: TcpProxy) -> None:
     )  # fmt: skip
     assert done.stdout.split() == ["disabled", "in-process", "0", "False"]
     assert proxy.accepted == 0
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_both_sides_of_a_fork_go_on(make_cache: MakeCache, redis_server: RedisServer, away: bool) -> None:
+    """The parent keeps its counts, the child keeps mode and entries and counts from zero; neither holds a lock."""
+    cache = make_cache(f"redis://127.0.0.1:{free_port()}/0" if away else redis_server.url())
+    cache.set("key", 1)
+    cache.get("key")
+    cache.before_fork()
+    cache.after_fork_in_parent()
+    assert cache.figures()["hits"] == 1
+    assert cache.get("key") == 1
+    cache.before_fork()
+    cache.after_fork_in_child()
+    assert (cache.figures()["hits"], cache.figures()["outages"]) == (0, 0)
+    assert cache.figures()["mode"] == ("fallback" if away else "redis")
+    assert cache.get("key") == 1
+    assert cache.set("key", 2)
+
+
+def test_a_process_without_threads_probes_all_the_same(
+    make_cache: MakeCache, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no thread can be started, a caller asks Redis when a probe is overdue."""
+    cache = make_cache(own_redis.url(), retry_after=0.05)
+    own_redis.kill()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    cache.set("key", 1)
+    own_redis.start()
+    wait_until(lambda: cache.get("key") is None, seconds=10)
+    assert not is_away(cache)
+    assert cache.set("key", 2)
+    assert own_redis.client().get("app:key") == b"2"
+
+
+def test_a_ping_makes_a_probe_that_is_overdue(
+    make_cache: MakeCache, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The health check of an idle process asks Redis when nobody else did."""
+    cache = make_cache(own_redis.url(), retry_after=0.05)
+    own_redis.kill()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda _thread: None)
+        assert cache.ping().status is HealthStatus.FALLBACK
+    own_redis.start()
+    wait_until(lambda: cache.ping().status is HealthStatus.HEALTHY, seconds=10)

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from flask import Flask
 
 from settings.cache.backend import build_cache, masked_target
 from settings.cache.model import CacheSettings, RedisSettings
@@ -118,3 +119,14 @@ def test_an_empty_prefix_is_refused(prefix: str) -> None:
     """A prefix without a visible character would let clear() delete everybody's keys."""
     with pytest.raises(SettingsError, match="CACHE_KEY_PREFIX"):
         build_cache(RedisSettings(), CacheSettings(key_prefix=prefix))
+
+
+def test_a_replaced_backend_is_said(make_cache: MakeCache, redis_server: RedisServer) -> None:
+    """With NullCache in the place of the backend the cache is disabled, says by what, and asks no Redis."""
+    cache = make_cache(redis_server.url())
+    before = redis_server.client().info("stats")["total_connections_received"]
+    cache.init_app(Flask("null"), {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True})
+    reading = cache.ping()
+    assert (reading.status, reading.detail) == (HealthStatus.DISABLED, "replaced by NullCache")
+    assert cache.figures()["mode"] == "disabled"
+    assert redis_server.client().info("stats")["total_connections_received"] == before + 1
