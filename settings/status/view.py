@@ -22,8 +22,8 @@ from settings.status.verdict import Verdict, verdict_of, worst
 
 OPEN = ("active", "acknowledged")
 MAX_ALERTS = 100
-INTERVALS_UNTIL_GONE = 2.5
-"""Snapshot intervals after which a process that wrote nothing is taken for dead: one late write is none."""
+INTERVALS_UNTIL_GONE, GRACE_SECONDS = 2.0, 10.0
+"""A process that wrote nothing for so many intervals, and so much longer, is taken for dead."""
 _SEVERITIES = ("critical", "high", "medium", "low")
 
 
@@ -78,10 +78,22 @@ class View:
         return (*troubled, *(each for each in self.services if each not in troubled))
 
     @property
+    def untaken(self) -> int:
+        """How many alerts nobody looks after yet."""
+        return sum(alert.status == "active" for alert in self.alerts)
+
+    @property
+    def mood(self) -> Verdict:
+        """What the page looks like: the verdict, but not well while nobody looks after an alert."""
+        return "warn" if self.verdict == "pass" and self.untaken else self.verdict
+
+    @property
     def headline(self) -> str:
         """The verdict in two or three words."""
         if self.shutting_down:
             return "Shutting down"
+        if self.mood != self.verdict:
+            return f"{self.untaken} open {'alert' if self.untaken == 1 else 'alerts'}"
         names = ", ".join(each.row.name for each in self.troubled)
         return {"pass": "All well", "warn": f"Degraded: {names}", "fail": f"Down: {names}"}[self.verdict]
 
@@ -149,7 +161,7 @@ class Gatherer:
     def _read_tables(self) -> Stored:
         sources = self._sources
         alerts = [read(Alert, each) for status in OPEN for each in sources.alerts.list(status, MAX_ALERTS)]
-        snapshots = sources.snapshots(INTERVALS_UNTIL_GONE * sources.snapshot_seconds)
+        snapshots = sources.snapshots(INTERVALS_UNTIL_GONE * sources.snapshot_seconds + GRACE_SECONDS)
         return Stored(
             alerts=tuple(sorted(alerts, key=_urgency)),
             runs=tuple(sources.run_history()),

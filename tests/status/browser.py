@@ -95,6 +95,10 @@ class Browser:
         value = {"features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", value)
 
+    def forget_cookies(self) -> None:
+        """Delete the cookies of every site: those of one port are sent to another too."""
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+
     def text(self, selector: str) -> str:
         """Return the visible text of the first element."""
         return self.driver.find_element(By.CSS_SELECTOR, selector).text

@@ -50,7 +50,7 @@ def browser(window: Browser, monkeypatch: pytest.MonkeyPatch) -> Browser:
     """The browser, as on a desktop, without cookies; pages poll five times a second."""
     monkeypatch.setattr("settings.status.pages.POLL_SECONDS", 0.2)
     window.open("about:blank")
-    window.driver.delete_all_cookies()
+    window.forget_cookies()
     window.size(*DESKTOP)
     window.dark(dark=False)
     window.complaints()
