@@ -24,9 +24,7 @@ CALLER_GRACE_SECONDS = 1.0
 """How far a probe may be overdue before the next caller makes it: the thread that should have did not run."""
 
 SMALL_PURGE = 100
-"""Keys that are purged while writers wait; more are purged first, while they go on."""
-
-PURGE_ROUNDS = 10
+"""Keys that are purged while writers wait; more are purged before, while they go on."""
 
 logger = logging.getLogger(__name__)
 
@@ -247,15 +245,13 @@ class Failover:
             logger.debug("Redis (%s) is still away: %s", self._target, diagnosis.code)
 
     def _purge_and_close(self) -> None:
-        for _ in range(PURGE_ROUNDS):
-            keys, everything = self.remembered()
-            if keys <= SMALL_PURGE and not everything:
-                break
+        keys, everything = self.remembered()
+        if everything or keys > SMALL_PURGE:
             self._purge()
         with self._lock:
             self._purge()
             if not self.away:
-                return
+                return  # a closing process and its prober may both have come this far
             served = self.served_now()
             self._memory.clear()
             self.away = False

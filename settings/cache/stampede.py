@@ -133,5 +133,5 @@ class Stampede:
     def _land(self, key: str) -> None:
         with self._lock:
             flight = self._flights.pop(key, None)
-        if flight is not None:
+        if flight is not None:  # a child that was forked within the call knows of none
             flight.done.set()

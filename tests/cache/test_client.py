@@ -12,6 +12,7 @@ from settings.cache.client import RedisStore, connect, found_closed, glob_escape
 from settings.cache.model import RedisSettings
 from settings.cache.recovery import Purge
 from settings.cache.store import UnusableValue
+from tests.cache import broken_redis
 from tests.servers import RedisServer
 
 
@@ -114,3 +115,13 @@ def test_a_value_of_another_kind_names_its_key(redis_server: RedisServer, operat
 def test_only_a_closed_connection_is_worth_a_second_try(error: redis.RedisError, closed: bool) -> None:
     """A time-out, a refusal and an answer of the server are not tried again."""
     assert found_closed(error) is closed
+
+
+def test_a_counter_that_may_not_be_written_is_a_fault() -> None:
+    """A full server is not taken for a value of another kind."""
+    with broken_redis.full() as url:
+        of_redis = RedisSettings.model_validate({"url": url})
+        store = RedisStore(lambda: connect(of_redis), prefix="app:")
+        with pytest.raises(redis.OutOfMemoryError):
+            store.inc("app:n", 1)
+        store.close()

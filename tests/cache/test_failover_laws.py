@@ -1,14 +1,16 @@
 """Laws of the way out and back, for any order of faults and operations of two processes that share one Redis."""
 
+import logging
 from collections.abc import Callable
 
+import pytest
 import redis
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from settings.cache.client import RedisStore
-from settings.cache.failover import Failover
+from settings.cache.failover import SMALL_PURGE, Failover
 from settings.cache.memory import MemoryStore
 from settings.cache.recovery import Purge
 from settings.problems import Diagnosis
@@ -145,6 +147,40 @@ class TwoProcesses(RuleBasedStateMachine):
         for process in getattr(self, "processes", []):
             keys, everything = process.remembered()
             assert process.away or (keys, everything, len(process._memory)) == (0, False, 0)
+
+
+class ClosingStore(FakeRedisStore):
+    """A store whose process is closed by another thread in the middle of its first purge."""
+
+    failover: Failover
+    purges = 0
+
+    def purge(self, purge: Purge) -> None:
+        """Delete what has to go; meanwhile the application writes once more and closes."""
+        self.purges += 1
+        if self.purges == 1:
+            self.failover.write("set", ("app:meanwhile",), lambda store: store.set_many({"app:meanwhile": b"1"}, None))
+            self.failover.close()
+        super().purge(purge)
+
+
+def test_a_process_that_closes_while_it_returns_returns_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Prober and close() may purge at once: one line says that Redis is back, and nothing is left to purge."""
+    caplog.set_level(logging.INFO)
+    clock, shared = Clock(), SharedRedis()
+    store = ClosingStore(shared)
+    failover = store.failover = Failover(
+        store, MemoryStore(max_entries=1000), target="redis://fake", diagnose=lambda _: GONE, retry_after=RETRY_AFTER,
+        clock=clock,
+    )  # fmt: skip
+    shared.state = "refuses"
+    for n in range(SMALL_PURGE + 1):
+        failover.write("delete", (f"app:{n}",), lambda store: store.delete_many(("app:any",)))
+    shared.state = "up"
+    clock.now += RETRY_AFTER
+    assert failover.try_return()
+    assert failover.remembered() == (0, False)
+    assert [each.getMessage().count("in use again") for each in caplog.records] == [0, 1]
 
 
 TwoProcesses.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -176,3 +176,18 @@ def test_a_call_within_itself_does_not_wait(make_cache: MakeCache) -> None:
     recursive(0)
     assert time.monotonic() - begin < 15
     assert waits(cache) == 0
+
+
+def test_a_child_forked_within_a_call_waits_for_nobody(make_cache: MakeCache) -> None:
+    """What the parent computes is forgotten in the child, and the call that forked ends well."""
+    cache = make_cache()
+
+    @cache.memoize(60, stampede_seconds=10)
+    def forks() -> str:
+        cache.before_fork()
+        cache.after_fork_in_child()
+        return "value"
+
+    assert forks() == "value"
+    assert forks() == "value"
+    assert waits(cache) == 0
