@@ -1,16 +1,18 @@
 """The jobs that every service has: look at its health, watch its requests, tidy up."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
+from settings.workers.cleanup import RetentionLike, StaleAlerts, clean, resolve_alerts
 from settings.workers.model import WorkersSettings
-from settings.workers.performance import FAILING, SLOW, Finding, PerformanceMonitor
+from settings.workers.performance import FAILING, Finding, PerformanceMonitor
 from settings.workers.scheduler import Workers
 
-STALE_INTERVALS = 2
+MOST_PENDING = 1000
 
 
-class AlertsLike(Protocol):
+class AlertsLike(StaleAlerts, Protocol):
     """Raises and resolves alerts, for all processes together."""
 
     def raise_alert(
@@ -21,23 +23,51 @@ class AlertsLike(Protocol):
         title: str,
         description: str = "",
         endpoint: str = "",
+        service_name: str = "",
         metric_value: float | None = None,
         threshold_value: float | None = None,
     ) -> bool:
         """Raise an alert, or raise it again; say whether it is new."""
 
-    def resolve_stale(self, alert_type: str, older_than_seconds: float) -> int:
-        """Resolve the alerts of a type that were not raised again for so long, and return how many."""
+
+class AlertRaiser:
+    """Turns the findings of this process into alerts; what could not be raised is raised the next time.
+
+    Args:
+        monitor: Finds what exceeded its limit.
+        alerts: Where the findings go.
+    """
+
+    def __init__(self, monitor: PerformanceMonitor, alerts: AlertsLike) -> None:
+        self._monitor, self._alerts = monitor, alerts
+        self._pending: deque[Finding] = deque(maxlen=MOST_PENDING)
+
+    def __call__(self) -> None:
+        """Raise an alert for each finding of the interval that ends now."""
+        self._pending.extend(self._monitor.findings())
+        while self._pending:
+            self._raise(self._pending[0])
+            self._pending.popleft()
+
+    def _raise(self, found: Finding) -> None:
+        kind = "statements" if found.service_name else "requests"
+        self._alerts.raise_alert(
+            found.alert_type,
+            severity="high" if found.value > 2 * found.limit else "medium",
+            title=_title(found),
+            description=f"{found.calls} {kind} of one process in one interval; the limit is {found.limit:g}",
+            endpoint=found.endpoint,
+            service_name=found.service_name,
+            metric_value=found.value,
+            threshold_value=found.limit,
+        )
 
 
-class RetentionLike(Protocol):
-    """Deletes what is old."""
-
-    def delete_resolved_alerts(self, days: int) -> int:
-        """Delete alerts that were resolved more than `days` ago, and return how many."""
-
-    def run(self) -> Mapping[str, int]:
-        """Delete what the other rules name, and return the rows by table."""
+def _title(found: Finding) -> str:
+    subject = found.service_name or found.endpoint or "requests without an endpoint"
+    if found.alert_type == FAILING:
+        return f"{subject}: {found.value:.0%} of the requests failed"
+    return f"{subject}: p95 of {found.value:.0f} ms"
 
 
 def register_builtin(
@@ -62,32 +92,13 @@ def register_builtin(
         retention: What the cleanup deletes.
     """
 
-    def performance() -> None:
-        for finding in monitor.findings():
-            _raise(alerts, finding)
-
-    def resolve_alerts() -> None:
-        for alert_type in (SLOW, FAILING):
-            alerts.resolve_stale(alert_type, STALE_INTERVALS * settings.performance_interval)
+    def resolve() -> None:
+        resolve_alerts(alerts, interval_seconds=settings.performance_interval)
 
     def cleanup() -> None:
-        retention.delete_resolved_alerts(settings.alert_retention_days)
-        retention.run()
+        clean(retention, alert_days=settings.alert_retention_days)
 
     workers.worker(look, every=settings.health_interval, name="health", once=False, first=0.0)
-    workers.worker(performance, every=settings.performance_interval, name="performance", once=False)
-    workers.worker(resolve_alerts, every=settings.performance_interval, name="resolve-alerts")
+    workers.worker(AlertRaiser(monitor, alerts), every=settings.performance_interval, name="performance", once=False)
+    workers.worker(resolve, every=settings.performance_interval, name="resolve-alerts")
     workers.worker(cleanup, every=settings.cleanup_interval, name="cleanup")
-
-
-def _raise(alerts: AlertsLike, finding: Finding) -> None:
-    far = finding.value > 2 * finding.limit
-    if finding.alert_type == SLOW:
-        title = f"{finding.endpoint or 'unknown endpoint'} is slow: p95 {finding.value:.0f} ms"
-    else:
-        title = f"{finding.endpoint or 'unknown endpoint'} fails: {finding.value:.0%} of its requests"
-    alerts.raise_alert(
-        finding.alert_type, severity="high" if far else "medium", title=title,
-        description=f"{finding.requests} requests of one process in one interval; the limit is {finding.limit:g}",
-        endpoint=finding.endpoint, metric_value=finding.value, threshold_value=finding.limit,
-    )  # fmt: skip
