@@ -57,9 +57,8 @@ def _wait_for_a_place(pool: QueuePool, places: int, until: float) -> None:
 
 def _ask_sqlite(connection: Any) -> None:  # noqa: ANN401 - the pool's proxy of sqlite3's connection
     cursor = connection.cursor()
-    # SELECT 1 would not look at the file.
-    cursor.execute("PRAGMA schema_version")
-    cursor.fetchall()
-    path = cursor.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+    path = next(row[2] for row in cursor.execute("PRAGMA database_list").fetchall() if row[1] == "main")
     if path and not os.path.exists(path):  # noqa: PTH110 - a third of the price of a Path, at each health check
         raise BootstrapError("DATABASE_URL", "", FILE_GONE)
+    # SELECT 1 would not look at the file.
+    cursor.execute("PRAGMA schema_version").fetchall()
