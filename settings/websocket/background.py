@@ -93,7 +93,7 @@ class Background:
         """End the thread, once what is queued is sent or `grace_seconds` are over; at most FAREWELL_SECONDS later."""
         self._ends = True
         thread, keeper = self._thread, self._keeper
-        if thread is None or thread is threading.current_thread():
+        if thread is None:
             return
         if keeper is not None:
             self._post(keeper, keeper.end)

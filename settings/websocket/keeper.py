@@ -49,14 +49,14 @@ class Keeper:
         self._secrets, self._hold_seconds, self._patience_seconds = secrets, hold_seconds, patience_seconds
         self._asked, self._something_to_send = asyncio.Event(), asyncio.Event()
         self.loop = asyncio.get_running_loop()
-        self._ending = False
-        self._task: asyncio.Task[None] | None = None
+        task = asyncio.current_task()
+        assert task is not None, "a keeper is made in the task that runs it"
+        self._task, self._ending = task, False
         self.attempts = self.opened = 0
         self.descriptor = -1
 
     async def run(self) -> None:
         """Connect, and connect again, until `end()`."""
-        self._task = asyncio.current_task()
         with suppress(asyncio.CancelledError):
             while not self._ending:
                 await self._rest(await self._attempt())
@@ -83,8 +83,7 @@ class Keeper:
 
     def cut(self) -> None:
         """Return from `run()` as soon as the connection can be closed, whatever is queued."""
-        if self._task is not None:
-            self._task.cancel()
+        self._task.cancel()
 
     async def _attempt(self) -> float | None:
         self.attempts += 1

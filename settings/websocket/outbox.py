@@ -56,7 +56,7 @@ class Outbox:
 
     def reset(self) -> None:
         """Begin anew, with locks of its own: what a forked child does."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or a finalizer, may send while its own thread sends
         self._waiting: deque[Queued] = deque()
         self._in_hand: Queued | None = None
         self._calls = self._sent = self._dropped = self._refused = 0
@@ -92,10 +92,11 @@ class Outbox:
             return self._in_hand
 
     def sent(self) -> None:
-        """Count the event in hand as sent."""
+        """Count the event in hand as sent, unless it was abandoned meanwhile."""
         with self._lock:
-            self._in_hand = None
-            self._sent += 1
+            if self._in_hand is not None:
+                self._in_hand = None
+                self._sent += 1
 
     def put_back(self) -> None:
         """Return the event in hand, if any, to the front; nobody reads until the next `take`."""

@@ -4,7 +4,8 @@ from email.utils import formatdate
 
 import pytest
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.frames import Close
 from websockets.http11 import Response
 
 from settings.probe import HealthStatus
@@ -164,6 +165,13 @@ def test_every_code_is_met_by_a_test() -> None:
         "unknown",
     }
     assert {f"websocket-{code}" for code in met} | {"websocket-unreachable"} == CODES
+
+
+def test_an_end_of_our_own_making_is_told_by_what_the_gateway_said() -> None:
+    """Where we close first for no fault of the gateway's, its answer counts, or that there was none."""
+    ours, theirs = Close(1011, "internal error"), Close(1012, "restart")
+    assert diagnose(ConnectionClosedError(theirs, ours, rcvd_then_sent=False)).code == "websocket-closed"
+    assert diagnose(ConnectionClosedError(None, ours)).code == "websocket-connection-lost"
 
 
 @pytest.mark.parametrize("number", [101, 113])

@@ -52,6 +52,10 @@ def test_a_certificate_that_is_trusted_is_enough(
     client.send("a", 1)
     client.start()
     wait_until(lambda: secure.payloads() == [1])
+    secure.drop()
+    wait_until(lambda: len(secure.attempts) == 2)
+    client.send("a", 2)
+    wait_until(lambda: secure.payloads() == [1, 2])
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["another host's", "self-signed"])

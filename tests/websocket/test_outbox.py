@@ -62,6 +62,14 @@ class OutboxLaws(RuleBasedStateMachine):
             self.outbox.sent()
 
     @rule()
+    def written(self) -> None:
+        """A write that hung comes to its end, perhaps after everybody has given it up."""
+        self.outbox.sent()
+        if self.in_hand is not None:
+            self.sent.append(self.in_hand)
+        self.in_hand = None
+
+    @rule()
     def put_back(self) -> None:
         """The connection ends."""
         self.outbox.put_back()
@@ -97,6 +105,22 @@ class OutboxLaws(RuleBasedStateMachine):
 
 OutboxLaws.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestOutboxLaws = OutboxLaws.TestCase
+
+
+def test_a_signal_handler_may_send_while_its_thread_sends() -> None:
+    """The clock runs inside of the lock: what calls from there stands for a signal or a finalizer at that point."""
+    nested: list[Delivery] = []
+
+    def clock() -> float:
+        if not nested:
+            nested.append(Delivery.DROPPED)
+            nested.append(outbox.offer("nested", "null")[0])
+        return 1.0
+
+    outbox = Outbox(5, clock=clock)
+    outbox.offer("outer", "null")
+    assert nested[1] is Delivery.QUEUED
+    assert outbox.account().calls == outbox.account().queued == 2
 
 
 def test_calls_of_many_threads_are_all_accounted_for() -> None:
