@@ -46,6 +46,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
+def _held_by_sqlite_too(table: Table) -> None:
+    """Have SQLite refuse what PostgreSQL refuses by its types: SQLite enforces none of them."""
+    for column in table.columns:
+        name, kind = column.name, column.type
+        if isinstance(kind, String) and kind.length is not None:
+            rule = f"length({name}) <= {kind.length}"
+        elif isinstance(kind, Integer | Float):
+            rule = f"typeof({name}) IN ('integer', 'real', 'null')"
+        elif isinstance(kind, JSON):
+            rule = f"{name} IS NULL OR json_valid({name})"
+        elif isinstance(kind, UtcDateTime):
+            rule = f"{name} IS NULL OR datetime({name}) IS NOT NULL"
+        else:
+            continue
+        check = CheckConstraint(rule, name=f"ck_{table.name}_{name}_type").ddl_if(dialect="sqlite")
+        table.append_constraint(check)
+
+
 def now() -> datetime:
     """Return this moment in UTC."""
     return datetime.now(UTC)
@@ -75,7 +93,7 @@ performance_alerts = Table(
     _time("first_occurrence"),
     _time("last_occurrence"),
     Column("occurrence_count", Integer, nullable=False, server_default="1"),
-    Column("alert_metadata", JSON().with_variant(JSONB, "postgresql")),
+    Column("alert_metadata", JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")),
     _time("created_at"),
     Column("updated_at", UtcDateTime, nullable=False, default=now, onupdate=now),
     CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="ck_performance_alerts_severity"),
@@ -122,3 +140,5 @@ process_snapshots = Table(
     Column("written_at", Float, nullable=False, comment="seconds since 1970 by the database's clock"),
     Column("body", JSON().with_variant(JSONB, "postgresql"), nullable=False),
 )
+for _table in metadata.sorted_tables:
+    _held_by_sqlite_too(_table)

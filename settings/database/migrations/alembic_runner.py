@@ -1,43 +1,62 @@
 """Alembic without its command line, its env.py or its logging: revisions run on our connection, in our transaction."""
 
+from collections.abc import Collection
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 OURS = "settings.database:migrations"
 
 
-def _scripts(location: str) -> tuple[Config, ScriptDirectory]:
-    config = Config()
-    config.set_main_option("script_location", location.replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config, ScriptDirectory.from_config(config)
+class Folder:
+    """An Alembic folder, without its env.py.
 
-
-def heads(location: str | Path = OURS) -> tuple[str, ...]:
-    """Return the newest revisions of a folder."""
-    return tuple(_scripts(str(location))[1].get_heads())
-
-
-def upgrade(connection: Connection, location: str | Path, version_table: str) -> list[str]:
-    """Bring the schema to the newest revision and return the revisions that were applied, oldest first.
-
-    Raises:
-        CommandError: When the database is at a revision that the folder does not know.
+    Args:
+        location: A folder, or `package:folder`.
+        version_table: Where the database keeps the folder's revision.
     """
-    config, scripts = _scripts(str(location))
-    applied: list[str] = []
 
-    def steps(revision: tuple[str, ...] | str, _context: MigrationContext) -> list[object]:
-        found = scripts._upgrade_revs("heads", revision)  # type: ignore[arg-type]
-        applied.extend(step.revision.revision for step in found)  # type: ignore[attr-defined] # upgrades are RevisionSteps
-        return list(found)
+    def __init__(self, location: str | Path, version_table: str) -> None:
+        self._config = Config()
+        self._config.set_main_option("script_location", str(location).replace("%", "%%"))
+        self._config.set_main_option("path_separator", "os")
+        self._scripts = ScriptDirectory.from_config(self._config)
+        self._version_table = version_table
 
-    with EnvironmentContext(config, scripts, fn=steps) as environment:
-        environment.configure(connection=connection, version_table=version_table)
-        environment.run_migrations()
-    return applied
+    def heads(self) -> tuple[str, ...]:
+        """Return the newest revisions."""
+        return tuple(self._scripts.get_heads())
+
+    def unknown(self, revisions: Collection[str]) -> list[str]:
+        """Return those of `revisions` that the folder does not have: the database is ahead of it."""
+        there = {script.revision for script in self._scripts.walk_revisions()}
+        return sorted(set(revisions) - there)
+
+    def upgrade(self, connection: Connection) -> list[str]:
+        """Bring the schema to the newest revisions and return those that were applied, oldest first."""
+        return self._run({"connection": connection})
+
+    def sql(self, connection: Connection, current: Collection[str]) -> str:
+        """Return the statements of an upgrade from the revisions `current`; runs nothing."""
+        buffer = StringIO()
+        start = {"starting_rev": tuple(current)} if current else {}
+        self._run({"dialect_name": connection.dialect.name, "output_buffer": buffer}, as_sql=True, **start)
+        return buffer.getvalue()
+
+    def _run(self, options: dict[str, Any], **of_the_environment: Any) -> list[str]:
+        applied: list[str] = []
+
+        def steps(revision: Any, _context: object) -> list[Any]:  # noqa: ANN401 - as Alembic hands it over
+            found = self._scripts._upgrade_revs("heads", revision)  # what command.upgrade itself calls
+            applied.extend(str(step.revision.revision) for step in found)
+            return list(found)
+
+        with EnvironmentContext(self._config, self._scripts, fn=steps, **of_the_environment) as environment:
+            environment.configure(version_table=self._version_table, **options)
+            environment.run_migrations()
+        return applied

@@ -1,12 +1,26 @@
 """One migration at a time: a lock that lives in the migration's own transaction and dies with its holder."""
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from settings.backoff import Deadline, backoff_seconds
+from settings.problems import BootstrapError, Diagnosis
 
 LOCK_KEY = 0x12FAC7012FAC701
 """Any 64-bit number that nothing else uses; PostgreSQL's advisory locks are numbers."""
+HELD = "migration-locked"
+_HOLDER = """
+SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'a local socket'), a.xact_start
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+AND (l.classid::bigint << 32) | l.objid::bigint = %(key)s AND l.database = a.datid AND a.datname = current_database()
+"""
 
 
 @contextmanager
@@ -14,31 +28,87 @@ def migration_transaction(engine: Engine, wait_seconds: float) -> Iterator[Conne
     """Open the transaction in which alone the schema changes; everything in it happens or nothing.
 
     PostgreSQL: a transaction-level advisory lock, which a transaction pooler cannot separate from its work.
-    SQLite: BEGIN IMMEDIATE, which makes DDL atomic too.
+    SQLite: BEGIN IMMEDIATE, which makes DDL atomic too. Each attempt is a transaction of its own, so that neither
+    DATABASE_STATEMENT_TIMEOUT nor DATABASE_TIMEOUT ends the wait, and what is read afterwards is what there is.
 
     Raises:
-        OperationalError: When another process holds the lock for longer than `wait_seconds`.
+        BootstrapError: Another process holds the lock for longer than `wait_seconds`; it says which.
     """
-    milliseconds = max(1, int(wait_seconds * 1000))
-    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection:
-        if engine.dialect.name == "sqlite":
-            with _busy_timeout(connection, milliseconds), connection.begin():
-                yield connection
-            return
-        with connection.begin():
-            connection.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
-            yield connection
+    deadline, holder = Deadline(wait_seconds), "another process"
+    pauses = backoff_seconds(first=0.02, cap=0.25, jitter=lambda: random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, _impatient(connection):
+        while not _begin(connection, deadline):
+            holder = _holder(connection) or holder
+            connection.rollback()
+            pause = next(pauses)
+            if not deadline.allows(pause):
+                raise BootstrapError("DATABASE_MIGRATE_WAIT", "", _held(holder, wait_seconds))
+            time.sleep(pause)
+        yield connection
+        connection.commit()
+
+
+def _begin(connection: Connection, deadline: Deadline) -> bool:
+    """Begin a transaction that holds the lock; False when another has it."""
+    if connection.dialect.name == "sqlite":
+        return _begin_immediate(connection)
+    # A default of REPEATABLE READ would show the schema as it was before the lock was held.
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    # Tables that are in use are waited for no longer than a process that migrates.
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(deadline.left() * 1000))}")
+    statement = "SELECT pg_try_advisory_xact_lock(%(key)s)"
+    return bool(connection.exec_driver_sql(statement, {"key": LOCK_KEY}).scalar())
+
+
+def _begin_immediate(connection: Connection) -> bool:
+    try:
+        connection.begin()
+    except OperationalError as error:
+        if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY"):
+            raise
+        return False
+    return True
 
 
 @contextmanager
-def _busy_timeout(connection: Connection, milliseconds: int) -> Iterator[None]:
-    """Wait longer than an application's statement does; set on the driver's connection, before BEGIN."""
-    driver = connection.connection.cursor()
-    earlier = driver.execute("PRAGMA busy_timeout").fetchone()[0]
-    driver.execute(f"PRAGMA busy_timeout = {milliseconds}")
+def _impatient(connection: Connection) -> Iterator[None]:
+    """Have SQLite say at once that the file is locked: the waiting is ours."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    cursor = connection.connection.cursor()
+    earlier = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+    cursor.execute("PRAGMA busy_timeout = 0")
     try:
         yield
     finally:
-        driver.execute(f"PRAGMA busy_timeout = {earlier}")
-        driver.close()
+        cursor.execute(f"PRAGMA busy_timeout = {earlier}")
+        cursor.close()
+
+
+def _held(holder: str, wait_seconds: float) -> Diagnosis:
+    cause = f"{holder} has held the migration lock for longer than DATABASE_MIGRATE_WAIT ({wait_seconds:g} s)"
+    return Diagnosis(HELD, cause, "let it finish or end it, or raise DATABASE_MIGRATE_WAIT", transient=True)
+
+
+def _holder(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        return _holder_of_file(connection.engine.url.database or "")
+    row = connection.exec_driver_sql(_HOLDER, {"key": LOCK_KEY}).first()
+    if row is None:
+        return ""
+    pid, name, address, since = row
+    return f"backend {pid} ({name or 'no name'}, from {address}, since {since:%H:%M:%S})"
+
+
+def _holder_of_file(database: str) -> str:
+    """Return who has a lock on a SQLite file, from Linux' list of locks; empty where there is none."""
+    try:
+        files = [Path(f"{database}{suffix}") for suffix in ("", "-shm")]
+        numbers = {f":{file.stat().st_ino}" for file in files if file.exists()}
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return ""
+    found = {lock[-4] for lock in locks if "WRITE" in lock and any(lock[-3].endswith(each) for each in numbers)}
+    return f"process {', '.join(sorted(found))}" if found else ""

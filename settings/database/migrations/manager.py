@@ -3,58 +3,26 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from sqlalchemy import Connection, Engine, MetaData, inspect, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy.exc import SQLAlchemyError
 
 from settings.database.diagnosis import diagnose_database
-from settings.database.migrations.lock import migration_transaction
+from settings.database.migrations.lock import HELD, migration_transaction
+from settings.database.migrations.result import MigrationResult
+from settings.database.migrations.revisions import HEAD
+from settings.database.migrations.state import State, Wanted, look
 from settings.database.tables import VERSION_TABLE
 from settings.database.tables import metadata as our_metadata
 from settings.probe import HealthStatus, Reading
-from settings.problems import Diagnosis
+from settings.problems import BootstrapError, Diagnosis
 
 log = logging.getLogger(__name__)
-HEAD = "0001"
-"""Our newest revision, known without Alembic; a test compares it with the folder's."""
-APPLICATION_VERSION_TABLE = "alembic_version"
 OUR_NAMES = frozenset({*our_metadata.tables, VERSION_TABLE})
-AHEAD = Diagnosis(
-    "migration-ahead", "the schema is newer than this code", "deploy the newer build, or downgrade the schema with it"
-)
-FAILED = "migration-failed"
-CODES = frozenset({AHEAD.code, FAILED})
-
-
-@dataclass(slots=True)
-class MigrationResult:
-    """What a run came to.
-
-    Attributes:
-        status: `ok`, `ahead` (a revision that this code does not know: nothing was done) or `failed` (rolled back).
-        applied: Revisions that were applied, oldest first.
-        created: The application's tables that were created from its metadata.
-        mended: Our tables that were missing although the version said otherwise.
-        milliseconds: How long it took.
-        diagnosis: Cause and fix, unless `ok`.
-    """
-
-    status: Literal["ok", "ahead", "failed"] = "ok"
-    applied: list[str] = field(default_factory=list)
-    created: list[str] = field(default_factory=list)
-    mended: list[str] = field(default_factory=list)
-    milliseconds: float = 0.0
-    diagnosis: Diagnosis | None = None
-
-    def __str__(self) -> str:
-        if self.diagnosis is not None:
-            return self.diagnosis.cause
-        parts = [f"{name} {', '.join(value)}" for name, value in
-                 (("applied", self.applied), ("created", self.created), ("mended", self.mended)) if value]  # fmt: skip
-        return "; ".join(parts) or f"at {HEAD}, nothing to do"
+FAILED, PENDING, AHEAD, DRIFT = "migration-failed", "migration-pending", "migration-ahead", "migration-drift"
+CODES = frozenset({FAILED, PENDING, AHEAD, DRIFT, HELD})
+BY_HAND = "run `flask bootstrap migrate`"
 
 
 def include_name(name: str | None, type_: str, _parent_names: object) -> bool:
@@ -63,7 +31,7 @@ def include_name(name: str | None, type_: str, _parent_names: object) -> bool:
 
 
 class MigrationManager:
-    """Brings the schema up to date.
+    """Brings the schema up to date; needs no application context.
 
     Args:
         engine: The engine, or what returns the one in use.
@@ -81,17 +49,21 @@ class MigrationManager:
         folder: Path | str | None = None,
     ) -> None:
         self._engine: Callable[[], Engine] = (lambda: engine) if isinstance(engine, Engine) else engine
-        self._wait, self._metadata, self._folder = wait, metadata, folder
+        self._wait = wait
+        self._wanted = Wanted(metadata, None if folder is None else Path(folder).absolute())
         self.result: MigrationResult | None = None
 
     def ensure_tables_exist(self) -> MigrationResult:
         """Bring the schema up to date, once per fleet; a failure is rolled back, logged and returned, not raised."""
         begin, result = time.perf_counter(), MigrationResult()
         try:
-            self._work(result)
+            if not self._look().complete:
+                result = self._change()
         except Exception as error:
-            result.status, result.diagnosis = "failed", self._why(error)
-            log.exception("migrations: %s; nothing was changed. Fix: %s", result.diagnosis.cause, result.diagnosis.fix)
+            result = MigrationResult("failed", diagnosis=_why(error))
+            log.error("migrations: %s; nothing was changed. Fix: %s [%s]", *_words(result), exc_info=_trace(error))  # noqa: TRY400 - without the traceback where the diagnosis says all
+        if result.status in {"ahead", "drift"}:
+            log.warning("migrations: %s. Fix: %s [%s]", str(result), *_words(result)[1:])
         result.milliseconds = (time.perf_counter() - begin) * 1000
         self.result = result
         return result
@@ -102,77 +74,85 @@ class MigrationManager:
 
     def check_missing_tables(self) -> list[str]:
         """Return the names of our and the application's tables that are not there."""
-        with self._engine().connect() as connection:
-            return self._missing(connection)
+        return list(self._look().missing)
 
     def current(self) -> str | None:
-        """Return the revision that the database is at, or None for a database without our tables."""
-        with self._engine().connect() as connection:
-            return self._version(connection)
+        """Return our revision that the database is at, or None for a database without our tables."""
+        return self._look().version
 
     def pending(self) -> list[str]:
-        """Return what a run would do: our revision, and the names of missing tables."""
-        return [HEAD] * (self.current() is None) + self.check_missing_tables()
+        """Return what a run would do or report: revisions, missing tables, what was altered; changes nothing."""
+        with self._engine().connect() as connection:
+            state = look(connection, self._wanted)
+            return [] if state.complete or state.ahead else _pending(connection, state)
+
+    def sql(self) -> str:
+        """Return the statements that a run would execute now, or an empty text; runs none of them."""
+        from settings.database.migrations.change import pending_sql
+
+        with self._engine().connect() as connection:
+            return pending_sql(connection, self._wanted)
 
     def reading(self) -> Reading:
-        """Say whether the schema is the one that this code needs."""
+        """Say whether the schema is the one that this code needs, as the database has it now."""
+        try:
+            return self._read(self._look())
+        except Exception as error:  # noqa: BLE001 - a reading never raises
+            why = _why(error)
+            return Reading(HealthStatus.UNHEALTHY, why.cause, why.code, why.cause, why.fix)
+
+    def _look(self) -> State:
+        with self._engine().connect() as connection:
+            return look(connection, self._wanted)
+
+    def _change(self) -> MigrationResult:
+        from settings.database.migrations.change import change
+
+        result = MigrationResult()
+        with migration_transaction(self._engine(), self._wait) as connection:
+            change(connection, self._wanted, result)
+        return result
+
+    def _read(self, state: State) -> Reading:
+        if state.complete:
+            return Reading(HealthStatus.HEALTHY, f"at {HEAD}")
+        if state.ahead:
+            cause = f"the schema is newer than this code: it is at {state.version}"
+            return Reading(HealthStatus.FALLBACK, cause, AHEAD, cause, "deploy the newer build")
         result = self.result
-        if result is None or result.status == "ok":
-            missing = self.pending() if result is None else []
-            if not missing:
-                return Reading(HealthStatus.HEALTHY, f"at {HEAD}")
-            cause = f"pending: {', '.join(missing)}"
-            return Reading(HealthStatus.UNHEALTHY, cause, "migration-pending", cause, "run flask bootstrap migrate")
-        why = result.diagnosis or AHEAD
-        status = HealthStatus.FALLBACK if result.status == "ahead" else HealthStatus.UNHEALTHY
-        return Reading(status, why.cause, why.code, why.cause, why.fix)
+        if result is not None and result.diagnosis is not None:
+            why, warned = result.diagnosis, result.status in {"ahead", "drift"}
+            status = HealthStatus.FALLBACK if warned and not state.missing else HealthStatus.UNHEALTHY
+            return Reading(status, str(result), why.code, str(result), why.fix)
+        if state.version == HEAD and not state.missing and not state.behind:
+            cause = "our tables were altered since they were last found right"
+            return Reading(HealthStatus.FALLBACK, cause, DRIFT, cause, BY_HAND)
+        cause = f"pending: {', '.join(state.lacking)}"
+        return Reading(HealthStatus.UNHEALTHY, cause, PENDING, cause, BY_HAND)
 
-    def _work(self, result: MigrationResult) -> None:
-        engine = self._engine()
-        with engine.connect() as connection:
-            version, missing = self._version(connection), self._missing(connection)
-        if version not in (None, HEAD):
-            result.status, result.diagnosis = "ahead", AHEAD
-            log.warning(
-                "migrations: %s (%s, this code knows %s). Fix: %s [%s]",
-                AHEAD.cause,
-                version,
-                HEAD,
-                AHEAD.fix,
-                AHEAD.code,
-            )
-        elif version is None or missing or self._folder is not None:
-            with migration_transaction(engine, self._wait) as connection:
-                self._change(connection, result)
 
-    def _change(self, connection: Connection, result: MigrationResult) -> None:
-        from settings.database.migrations.alembic_runner import OURS, upgrade
+def _pending(connection: Connection, state: State) -> list[str]:
+    from settings.database.migrations.drift import find_drift
 
-        known = self._version(connection) == HEAD  # again, now that nobody else can change it
-        if not known:
-            result.applied += upgrade(connection, OURS, VERSION_TABLE)
-        if self._folder is not None:
-            result.applied += upgrade(connection, self._folder, APPLICATION_VERSION_TABLE)
-        missing = set(self._missing(connection))
-        result.mended += sorted(missing & OUR_NAMES)
-        result.created += sorted(missing - OUR_NAMES)
-        our_metadata.create_all(connection)
-        if self._metadata is not None:
-            self._metadata.create_all(connection)
+    altered = [] if state.version is None or state.unchanged else map(str, find_drift(connection))
+    return [*state.lacking, *(each for each in altered if not each.endswith("is missing") or "table" not in each)]
 
-    def _missing(self, connection: Connection) -> list[str]:
-        wanted = {*our_metadata.tables, *(self._metadata.tables if self._metadata is not None else ())}
-        return sorted(wanted - set(inspect(connection).get_table_names()))
 
-    def _version(self, connection: Connection) -> str | None:
-        if not inspect(connection).has_table(VERSION_TABLE):
-            return None
-        return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+def _words(result: MigrationResult) -> tuple[str, str, str]:
+    why = result.diagnosis
+    return (why.cause, why.fix, why.code) if why is not None else ("", "", "")
 
-    def _why(self, error: Exception) -> Diagnosis:
-        if isinstance(error, DBAPIError | SQLAlchemyError):
-            found = diagnose_database(error)
-            return Diagnosis(FAILED, f"the migration failed: {found.cause}", found.fix, found.transient)
-        return Diagnosis(
-            FAILED, f"the migration failed with {type(error).__name__}", "see the traceback above this line"
-        )
+
+def _trace(error: BaseException) -> BaseException | None:
+    """Return what to show as traceback: nothing where the diagnosis says it all."""
+    return None if isinstance(error, BootstrapError) else error
+
+
+def _why(error: Exception) -> Diagnosis:
+    if isinstance(error, BootstrapError):
+        return error.diagnosis
+    if isinstance(error, SQLAlchemyError):
+        found = diagnose_database(error)
+        return Diagnosis(FAILED, f"the migration failed: {found.cause}", found.fix, found.transient)
+    cause = f"the migration failed with {type(error).__name__}"
+    return Diagnosis(FAILED, cause, "see the traceback that was logged, mend the migration, and " + BY_HAND)

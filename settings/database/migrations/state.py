@@ -1,0 +1,108 @@
+"""What the database has, asked in one or two queries, and what that lacks of what this code needs."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, MetaData, Table, inspect
+
+from settings.database.migrations.catalogue import OUR_TABLES, Row, fingerprint, read_rows
+from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD, KNOWN, heads_of
+from settings.database.tables import VERSION_TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the application has besides our tables."""
+
+    metadata: MetaData | None = None
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the schema is.
+
+    Attributes:
+        version: Our revision, or None for a database without our tables.
+        unchanged: Whether our tables are as they were when they were last found right.
+        missing: Our and the application's tables that are not there.
+        revisions: Revisions of the application's folder that the database is at.
+        newest: Revisions that the folder ends with; None where only Alembic can tell, or without a folder.
+        with_folder: Whether there is a folder.
+    """
+
+    version: str | None
+    unchanged: bool
+    missing: tuple[str, ...]
+    revisions: frozenset[str] = frozenset()
+    newest: frozenset[str] | None = None
+    with_folder: bool = False
+
+    @property
+    def ahead(self) -> bool:
+        """Whether a newer build than this one has migrated."""
+        return self.version is not None and self.version not in KNOWN
+
+    @property
+    def behind(self) -> bool:
+        """Whether the application's folder has, or may have, revisions that were not applied."""
+        return self.with_folder and self.newest != self.revisions
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.version == HEAD and self.unchanged and not self.missing and not self.behind
+
+    @property
+    def lacking(self) -> list[str]:
+        """Revisions and tables that are not there, by name."""
+        ours = [HEAD] if self.version is None else []
+        theirs = (
+            sorted((self.newest or frozenset({"the application's revisions"})) - self.revisions) if self.behind else []
+        )
+        return [*ours, *theirs, *self.missing]
+
+
+def look(connection: Connection, wanted: Wanted) -> State:
+    """Return how the schema is; changes nothing. No statement of it fails where a table is missing."""
+    rows = read_rows(connection)
+    version, found = _version(connection, rows)
+    there = {row[0] for row in rows}
+    missing = [name for name in OUR_TABLES if name not in there]
+    if wanted.metadata is not None:
+        missing += [table.fullname for table in missing_tables(connection, wanted.metadata.sorted_tables)]
+    folder = wanted.folder
+    revisions = _select(connection, "version_num", APPLICATION_VERSION_TABLE, there) if folder is not None else []
+    return State(
+        version, found == fingerprint(rows), tuple(missing), frozenset(str(row[0]) for row in revisions),
+        heads_of(folder) if folder is not None else None, folder is not None,
+    )  # fmt: skip
+
+
+def missing_tables(connection: Connection, tables: Iterable[Table]) -> list[Table]:
+    """Return the tables that are not there; one query on PostgreSQL."""
+    wanted = list(tables)
+    if connection.dialect.name != "postgresql":
+        found = inspect(connection)
+        return [table for table in wanted if not found.has_table(table.name, table.schema)]
+    names = {connection.dialect.identifier_preparer.format_table(table): table for table in wanted}
+    statement = "SELECT n FROM unnest(%(names)s::text[]) n WHERE to_regclass(n) IS NULL"
+    absent = set(connection.exec_driver_sql(statement, {"names": list(names)}).scalars())
+    return [table for name, table in names.items() if name in absent]
+
+
+def _version(connection: Connection, rows: list[Row]) -> tuple[str | None, str | None]:
+    """Return our revision and the stored fingerprint; None for what is not there."""
+    columns = [row[2] for row in rows if row[:2] == (VERSION_TABLE, "column")]
+    names = "version_num, fingerprint" if "fingerprint" in columns else "version_num, NULL"
+    found = _select(connection, names, VERSION_TABLE, {row[0] for row in rows})
+    if len(found) > 1:
+        return ", ".join(sorted(str(row[0]) for row in found)), None
+    return (str(found[0][0]), found[0][1]) if found else (None, None)
+
+
+def _select(connection: Connection, columns: str, table: str, there: Collection[str]) -> list[Row]:
+    if table not in there:
+        return []
+    return [tuple(row) for row in connection.exec_driver_sql(f"SELECT {columns} FROM {table}")]  # noqa: S608 - constants
