@@ -1,0 +1,114 @@
+"""What an application context for a job costs (P10), and what watching every request costs (P11)."""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import EnvironBuilder
+
+from settings.boot.requests import RequestInstrument
+from settings.logs.context import request_id_from
+from settings.logs.model import LogsSettings
+from settings.logs.sink import configure_logs
+from settings.workers.context import ApplicationContextManager
+from settings.workers.performance import PerformanceMonitor
+from tests.benchmarks.harness import Bar, Sampler, per_call
+
+CALLS = 20_000
+REQUESTS = 2_000
+
+
+def _nothing() -> None:
+    """Do nothing, so that only what is around it counts."""
+
+
+@contextlib.contextmanager
+def _fresh_context() -> Iterator[tuple[Sampler, Sampler]]:
+    app = Flask("bench")
+    wrapped = ApplicationContextManager(app).ensure_context(_nothing)
+
+    def by_hand() -> None:
+        with app.app_context():
+            _nothing()
+
+    yield per_call(wrapped, number=CALLS), per_call(by_hand, number=CALLS)
+
+
+@contextlib.contextmanager
+def _context_there() -> Iterator[tuple[Sampler, Sampler]]:
+    app = Flask("bench")
+    wrapped = ApplicationContextManager(app).ensure_context(_nothing)
+
+    def by_hand() -> None:
+        with app.app_context():
+            _nothing()
+
+    bare, hand = per_call(wrapped, number=CALLS), per_call(by_hand, number=CALLS)
+
+    def ours() -> float:
+        with app.app_context():
+            return bare()
+
+    yield ours, hand
+
+
+def _app() -> Flask:
+    app = Flask("bench")
+    app.add_url_rule("/", "home", lambda: "hello")
+    return app
+
+
+@contextlib.contextmanager
+def _instrumented() -> Iterator[tuple[Flask, Flask]]:
+    """Yield an instrumented application and a bare one."""
+    ours, bare = _app(), _app()
+    logs = configure_logs(LogsSettings(), app_name="bench", environment="production", stream=io.StringIO())
+    monitor = PerformanceMonitor(latency_threshold_ms=1000, error_rate_threshold=0.05)
+    ours.wsgi_app = RequestInstrument(  # type: ignore[method-assign] # Flask's own way to add middleware
+        ours.wsgi_app, bound=logs.bound, request_id=request_id_from, observe=monitor.observe
+    )
+    try:
+        yield ours, bare
+    finally:
+        logs.close()
+
+
+@contextlib.contextmanager
+def _wsgi() -> Iterator[tuple[Sampler, Sampler]]:
+    environ = EnvironBuilder("/").get_environ()
+
+    def call(app: Flask) -> Callable[[], object]:
+        inner: Any = app.wsgi_app
+
+        def request() -> None:
+            for _ in inner(dict(environ), _start_response):
+                pass
+
+        return request
+
+    with _instrumented() as (ours, bare):
+        yield per_call(call(ours), number=REQUESTS), per_call(call(bare), number=REQUESTS)
+
+
+def _start_response(*_args: object) -> None:
+    """Take the status and the headers."""
+
+
+@contextlib.contextmanager
+def _test_client() -> Iterator[tuple[Sampler, Sampler]]:
+    with _instrumented() as (ours, bare):
+        mine, other = ours.test_client(), bare.test_client()
+        yield (
+            per_call(lambda: mine.get("/"), number=REQUESTS // 4),
+            per_call(lambda: other.get("/"), number=REQUESTS // 4),
+        )
+
+
+BARS = [
+    Bar("P10.new", "a wrapped function", "with app.app_context()", 1.25, _fresh_context, samples=15),
+    Bar("P10.kept", "a wrapped function, context there", "with app.app_context()", 0.15, _context_there, samples=15),
+    Bar("P11.wsgi", "an instrumented request", "bare wsgi_app", 1.15, _wsgi, samples=15),
+    Bar("P11.client", "an instrumented request", "Flask's test client", 1.06, _test_client, samples=15),
+]
