@@ -18,7 +18,7 @@ from settings.database.model import DatabaseSettings
 from settings.database.url import DatabaseURLParser
 from settings.model import Settings
 from settings.probe import HealthStatus, Reading
-from settings.problems import Problem, mask_secrets, mask_urls
+from settings.problems import Problem, mask_secrets, mask_url
 from settings.urls import checked_parts
 from settings.workers.model import BROKER
 
@@ -162,7 +162,7 @@ def _database_attempt(settings: Settings, url: str) -> _Attempt:
 
     # libpq waits two seconds at the least (postgresql.org/docs/current/libpq-connect.html, connect_timeout).
     seconds = max(2.0, once.connect_timeout) + MARGIN_SECONDS
-    return _Attempt("database", mask_urls(url), seconds, ask, settings.secrets)
+    return _Attempt("database", mask_url(url), seconds, ask, settings.secrets)
 
 
 def _missing_file(url: str) -> Reading | None:
@@ -214,7 +214,7 @@ def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> _Atte
             return Reading(HealthStatus.UNHEALTHY, why.cause, why.code, why.cause, why.fix), ()
         return Reading(HealthStatus.HEALTHY, "answers"), ()
 
-    return _Attempt(name, mask_urls(url), redis.connect_timeout + redis.timeout + MARGIN_SECONDS, ask, settings.secrets)
+    return _Attempt(name, mask_url(url), redis.connect_timeout + redis.timeout + MARGIN_SECONDS, ask, settings.secrets)
 
 
 def _broker_attempt(settings: Settings, url: str) -> _Attempt:
@@ -222,7 +222,7 @@ def _broker_attempt(settings: Settings, url: str) -> _Attempt:
         return _redis_attempt("broker", settings.redis.model_copy(update={"url": SecretStr(url)}), settings)
 
     seconds = settings.redis.connect_timeout + MARGIN_SECONDS
-    return _Attempt("broker", mask_urls(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)
+    return _Attempt("broker", mask_url(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)
 
 
 def _knocked(url: str, seconds: float) -> Reading:
@@ -246,5 +246,5 @@ def _gateway_attempt(settings: Settings, url: str) -> _Attempt:
 
     seconds = settings.websocket.connect_timeout + MARGIN_SECONDS
     return _Attempt(
-        "websocket", mask_urls(url), seconds, lambda: (try_gateway(settings.websocket), ()), settings.secrets
+        "websocket", mask_url(url), seconds, lambda: (try_gateway(settings.websocket), ()), settings.secrets
     )

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from settings.near_misses import nearest
-from settings.problems import MASK, Problem, mask_urls
+from settings.problems import MASK, Problem, mask_url, mask_urls
 
 _SENSITIVE = r"(?i)(secret|token|passw|pwd|credential|private_key|api_?key|access_?key)"
 _KINDS: Mapping[object, str] = {
@@ -87,11 +87,11 @@ def shown(value: object, *, secret: bool = False) -> str:
     """Return a setting's value as a person may see it, written as in a `.env` file."""
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
-        return mask_urls(text) if "://" in text else MASK
+        return mask_url(text) if "://" in text else MASK
     if value is None or value == "":
         return ""
     if secret:
-        return mask_urls(value) if isinstance(value, str) and "://" in value else MASK
+        return mask_url(value) if isinstance(value, str) and "://" in value else MASK
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):

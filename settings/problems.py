@@ -9,14 +9,15 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 MASK = "***"
 Severity = Literal["error", "warning", "notice"]
 
-_USERINFO = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>[^\s'\"]*)@(?=[^@\s'\"]*)"
+_USERINFO = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>{anything})@"
+_HIDDEN_OPTION = (
+    r"(?i)(?P<name>[?&;][\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|access_?key|signature|sslkey)=)"
+    r"(?P<value>{anything})"
 )
-_SECRET_QUERY = re.compile(
-    r"(?P<name>[?&;](?:[\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|apikey|access_?key|signature|sslkey))=)"
-    r"(?P<value>[^&;\s'\"#]*)",
-    re.IGNORECASE,
-)
+# In running text a URL ends at white space or a quote. In a text that is one URL, a secret that was not encoded may
+# hold anything, an & too: what stands behind a secret option is hidden with it.
+_USERINFOS = re.compile(_USERINFO.format(anything=r"[^\s'\"]*"))
+_HIDDEN_OPTIONS = re.compile(_HIDDEN_OPTION.format(anything=r"[^&\s'\"#]*"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,14 @@ class BootstrapError(RuntimeError):
 
 def mask_urls(text: str) -> str:
     """Return `text` with the password of every URL in it, and every secret query parameter, masked."""
-    masked = _USERINFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
-    return _SECRET_QUERY.sub(rf"\g<name>{MASK}", masked)
+    masked = _USERINFOS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
+    return _HIDDEN_OPTIONS.sub(rf"\g<name>{MASK}", masked)
+
+
+def mask_url(url: str) -> str:
+    """Return one URL, all of the text, with its password and every secret query parameter masked."""
+    masked = re.sub(_USERINFO.format(anything="(?s:.*)"), rf"\g<scheme>\g<user>:{MASK}@", url)
+    return re.sub(_HIDDEN_OPTION.format(anything="(?s:.*)"), rf"\g<name>{MASK}", masked)
 
 
 def url_secrets(text: str) -> set[str]:
@@ -110,8 +117,9 @@ def url_secrets(text: str) -> set[str]:
     """
     if "://" not in text:
         return {text}
-    found = [each["password"] for each in _USERINFO.finditer(text)]
-    found += [each["value"] for each in _SECRET_QUERY.finditer(text)]
+    found = [each["password"] for each in re.finditer(_USERINFO.format(anything="(?s:.*)"), text)]
+    found += [each["value"] for each in re.finditer(_HIDDEN_OPTION.format(anything="(?s:.*)"), text)]
+    found += [each.partition("&")[0] for each in found]
     return {spelling for each in found for spelling in (each, unquote(each), unquote_plus(each)) if spelling}
 
 

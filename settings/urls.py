@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -14,7 +14,7 @@ from settings.room import wrong
 # Not compiled here: most processes have no such URL, and a check is to cost little.
 _SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/*)"
 _HOST = r"(?s)(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?"
-_UNESCAPED = "in a user name or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
+_UNESCAPED = "in a user name or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, [ as %5B"
 
 
 class Scheme(NamedTuple):
@@ -36,9 +36,10 @@ class Scheme(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A URL that was found right, decoded; the password is left out, nobody asks for it."""
+    """A URL that was found right, decoded; of the password only whether there is one."""
 
     scheme: str
+    has_password: bool
     host: str
     port: int | None
     path: str
@@ -99,26 +100,42 @@ def checked_parts(text: str, scheme: Scheme) -> Parts:
     rest = text.partition("://")[2]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     _check_userinfo(authority, rest)
-    where = authority.rpartition("@")[2]
+    userinfo, _, where = authority.rpartition("@")
     host, port = _host_and_port(where, scheme, name)
+    try:
+        urlsplit(text)  # refuses a few characters more, and is what the clients read the URL with
+    except ValueError:
+        raise wrong("invalid-host", "the host cannot be read", f"write {scheme.example}") from None
     path, _, query = rest[len(authority) :].partition("?")
     if "#" in path + query:
         raise wrong("unescaped-character", "it holds a #, behind which nothing is read", f"remove it; {_UNESCAPED}")
-    return Parts(name, host, port, unquote(path), query)
+    return Parts(name, bool(userinfo.partition(":")[2]), host, port, unquote(path), query)
 
 
 def _check_userinfo(authority: str, rest: str) -> None:
     userinfo, at, where = authority.rpartition("@")
     behind = rest[len(authority) :]
-    if at and ("@" in userinfo or userinfo.count(":") > 1 or re.search(r"%(?![0-9A-Fa-f]{2})", userinfo)):
+    if at and ("@" in userinfo or userinfo.count(":") > 1 or re.search(r"%(?![0-9A-Fa-f]{2})|[\[\]]", userinfo)):
         raise _unescaped()
     # Without an @ the part behind the colon is a port, unless a password was cut off at its own / or ? or #.
     if not at and "@" in behind and (where.startswith(":") or not re.fullmatch(r"[^:]*(:\d{1,5})?|\[.*", where)):
         raise _unescaped()
 
 
+def check_behind_the_host(text: str) -> None:
+    """Return when no @ stands behind the host of a URL where a password that was not encoded would put it.
+
+    Raises:
+        PydanticCustomError: With the code `unescaped-character`.
+    """
+    path, _, query = re.sub(r"^[^/?]*", "", text.partition("://")[2], count=1).partition("?")
+    if "@" in path or any("@" in each and "=" not in each for each in query.split("&")):
+        message = "an @ stands behind the host: the password is not percent-encoded, or the database's name is not"
+        raise wrong("unescaped-character", message, f"{_UNESCAPED}; in a database's name write @ as %40")
+
+
 def _unescaped() -> Exception:
-    message = "the user name or password holds one of @ : / ? # % that is not percent-encoded"
+    message = "the user name or password holds one of @ : / ? # % [ that is not percent-encoded"
     return wrong("unescaped-character", message, _UNESCAPED)
 
 

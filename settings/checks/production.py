@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from settings.cache.model import RedisSettings
+from settings.cache.model import REDIS, RedisSettings
 from settings.checks.subject import Subject
 from settings.database.config import DatabaseType
 from settings.database.model import DatabaseSettings
@@ -12,7 +11,8 @@ from settings.logs.model import LogsSettings
 from settings.model import AppSettings
 from settings.problems import Problem
 from settings.status.model import StatusSettings
-from settings.websocket.model import WebSocketSettings
+from settings.urls import checked_parts
+from settings.websocket.model import GATEWAY, WebSocketSettings
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -97,14 +97,14 @@ def _unencrypted(subject: Subject) -> Iterator[Problem]:
 def _secrets_in_clear(subject: Subject) -> Iterator[Problem]:
     redis, socket = subject.room(RedisSettings), subject.room(WebSocketSettings)
     if redis.url is not None:
-        parts = urlsplit(redis.url.get_secret_value())
-        if parts.scheme == "redis" and parts.password and is_public(parts.hostname or ""):
+        parts = checked_parts(redis.url.get_secret_value(), REDIS)
+        if parts.scheme == "redis" and parts.has_password and is_public(parts.host):
             message = "redis:// sends the password in clear to a host that is not private"
             fix = "use rediss://, or a private address"
             yield subject.problem("REDIS_URL", "warning", "password-in-clear", message, fix)
     if socket.url is not None:
-        parts = urlsplit(socket.url.get_secret_value())
-        if parts.scheme == "ws" and (socket.token or parts.password) and is_public(parts.hostname or ""):
+        parts = checked_parts(socket.url.get_secret_value(), GATEWAY)
+        if parts.scheme == "ws" and (socket.token or parts.has_password) and is_public(parts.host):
             message = "ws:// sends the token in clear to a host that is not private"
             yield subject.problem("WS_URL", "warning", "token-in-clear", message, "use wss://")
 

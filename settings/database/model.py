@@ -7,8 +7,9 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings.database.url import DatabaseURLParser
+from settings.problems import MASK, mask_url
 from settings.room import RoomSettings, wrong
-from settings.urls import Scheme, check_scheme, text_of
+from settings.urls import Scheme, check_behind_the_host, check_scheme, text_of
 
 Seconds = float
 
@@ -35,8 +36,14 @@ def _normalised(value: object, scheme: Scheme) -> SecretStr | None:
     if value is None:
         return None
     text = text_of(value)
-    check_scheme(text, scheme)
+    if not check_scheme(text, scheme).startswith("sqlite"):
+        check_behind_the_host(text)
     config = DatabaseURLParser.parse_url(text)
+    if config.code == "unknown-option" and mask_url(text).endswith(MASK):
+        # Its name may be the rest of a password that was not encoded.
+        raise wrong(
+            config.code, "an option of the URL is not known", "in a password write & as %26; see libpq's options"
+        )
     if not config.is_valid:
         raise wrong(config.code, config.error_message, config.fix)
     return SecretStr(config.connection_string)
