@@ -11,6 +11,7 @@ from settings.status.merge import (
     MergedError,
     MergedService,
     Process,
+    badness,
     merged_errors,
     merged_services,
     own_snapshot,
@@ -69,7 +70,7 @@ class View:
     def troubled(self) -> tuple[MergedService, ...]:
         """The services that are not well, the worst first."""
         bad = [each for each in self.services if verdict_of(each.row) != "pass"]
-        return tuple(sorted(bad, key=lambda each: verdict_of(each.row) != "fail"))
+        return tuple(sorted(bad, key=lambda each: (verdict_of(each.row) != "fail", badness(each.row.status))))
 
     @property
     def ordered_services(self) -> tuple[MergedService, ...]:

@@ -1,5 +1,6 @@
 """An application with the status routes and sources that a test can change at will."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from settings.probe import Fact, HealthStatus
 from settings.status.model import StatusSettings
 from settings.status.routes import install_status
+from settings.status.rows import Snapshot
 from settings.status.sources import StatusSources
 
 TOKEN = "correct horse battery staple"
@@ -117,6 +119,11 @@ class FakeSnapshot:
     pid: int = 7
     written_at: datetime = SINCE
     body: Mapping[str, object] = field(default_factory=dict)
+
+
+def snapshot(name: str, **body: object) -> Snapshot:
+    """Return a snapshot of a process."""
+    return Snapshot(name, "web-2", 7, SINCE.timestamp(), json.loads(json.dumps(body)))
 
 
 class World:

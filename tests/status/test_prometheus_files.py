@@ -1,0 +1,32 @@
+"""The files of prometheus_client's multiprocess mode."""
+
+from pathlib import Path
+
+import pytest
+
+from settings.status.prometheus_files import FILE_BYTES, PrometheusFiles
+
+
+def test_a_folder_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
+    """A link that another user laid is refused, so that nobody can lead our writes elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "files").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        PrometheusFiles(tmp_path / "files")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_files_have_their_room_from_the_beginning(tmp_path: Path) -> None:
+    """The blocks are allocated, so that a disk that fills up later cannot kill a process that counts."""
+    files = PrometheusFiles(tmp_path / "files")
+    sizes = [(path.stat().st_size, path.stat().st_blocks * 512) for path in (tmp_path / "files").iterdir()]
+    assert len(sizes) == 2
+    assert all(size == FILE_BYTES <= allocated for size, allocated in sizes)
+    del files
+
+
+def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
+    """Endpoints and counts are not for other users of the machine."""
+    files = PrometheusFiles(tmp_path / "files")
+    assert (tmp_path / "files").stat().st_mode & 0o077 == 0
+    del files

@@ -1,0 +1,60 @@
+"""Rows from objects and from JSON alike."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import MappingProxyType, SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settings.probe import HealthStatus
+from settings.status.rows import Alert, Service, moment, read
+
+statuses = st.sampled_from([each.value for each in HealthStatus])
+
+
+@given(
+    st.builds(
+        Service,
+        name=st.text(),
+        status=statuses,
+        since=st.none() | st.floats(0, 4e9),
+        latency_ms=st.none() | st.floats(0, 1e6),
+        detail=st.text(),
+        critical=st.booleans(),
+        facts=st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()),
+        latencies=st.lists(st.floats(0, 1e6)).map(tuple),
+    )
+)
+def test_a_row_survives_its_snapshot(row: Service) -> None:
+    """A row that was written as JSON is read back equal."""
+    assert read(Service, json.loads(json.dumps(asdict(row)))) == row
+
+
+def test_a_row_is_read_from_a_room_s_own_object() -> None:
+    """Enumerations become words, moments seconds, and what is not shown is left out."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    facts = MappingProxyType({"hits": 1, "share": float("inf")})
+    source = SimpleNamespace(
+        name="cache", status=HealthStatus.FALLBACK, since=since, facts=facts, secret="x", latencies=[1.0]
+    )
+    row = read(Service, source)
+    assert (row.status, row.since, row.latencies) == ("fallback", since.timestamp(), (1.0,))
+    assert row.facts == {"hits": 1, "share": None}
+
+
+def test_what_is_missing_has_a_default_or_a_name() -> None:
+    """An optional column may be missing; a row without its key says which is missing."""
+    assert read(Alert, {"id": 7}).severity == "low"
+    with pytest.raises(AttributeError, match="'id'"):
+        read(Alert, {"title": "slow"})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, None), ("yesterday", None), (7, 7.0), (datetime(1970, 1, 2, tzinfo=UTC), 86400.0)]
+)
+def test_moments(value: object, expected: float | None) -> None:
+    """A moment is a number of seconds, whatever its source has; what is none is not known."""
+    assert moment(value) == expected
