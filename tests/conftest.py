@@ -78,3 +78,8 @@ def proxy() -> Iterator[TcpProxy]:
     """A TCP proxy; the test sets its `target` and `mode`."""
     with TcpProxy() as proxy:
         yield proxy
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the chaos run last longer: `--chaos-seconds 600`."""
+    parser.addoption("--chaos-seconds", default=30.0, type=float, help="how long random faults go on")

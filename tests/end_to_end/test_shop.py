@@ -1,0 +1,103 @@
+"""A real application keeps its promises while each of its services fails in turn."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.world import TOKEN, Load, World
+from tests.running import ask
+from tests.servers import wait_until
+
+LAYOUTS = {"sync": (), "gthread --preload": ("-k", "gthread", "--threads", "4", "--preload")}
+
+
+@pytest.fixture(params=LAYOUTS.values(), ids=LAYOUTS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The shop under load-bearing gunicorn, all well."""
+    with World(tmp_path, *request.param) as world:
+        world.all_well()
+        yield world
+
+
+def test_a_healthy_shop_serves_and_is_quiet(world: World) -> None:
+    """Orders are kept, events reach the gateway, the tables are there, and the log holds no error."""
+    with Load(world.shop.url) as load:
+        time.sleep(2)
+    assert load.wrong == load.refused == []
+    assert world.rows("SELECT count(*) FROM shop_orders") == [(len(load.accepted),)]
+    assert world.rows("SELECT count(*) FROM performance_alerts WHERE status <> 'resolved'") == [(0,)]
+    wait_until(lambda: len(world.gateway.messages) >= len(load.accepted), what="the events at the gateway")
+    assert '"level": "ERROR"' not in world.shop.output()
+    assert "application context" not in world.shop.output()
+    assert world.shop.ask("/status", headers=TOKEN).status == 200
+
+
+def test_no_customer_notices_that_redis_is_gone(world: World) -> None:
+    """Redis is killed, comes back, is frozen and thaws: no request fails."""
+    with Load(world.shop.url) as load:
+        world.redis.kill()
+        time.sleep(1)
+        world.redis.start()
+        time.sleep(1)
+        with world.redis.frozen():
+            time.sleep(1)
+    assert load.wrong == load.refused == []
+    world.all_well()
+
+
+def test_a_dead_database_is_named_and_loses_nothing(world: World) -> None:
+    """PostgreSQL dies and returns: only routes that need it fail, as 503, and what was confirmed is there."""
+    with Load(world.shop.url) as load:
+        time.sleep(0.5)
+        world.postgres.kill()
+        time.sleep(1)
+        assert world.shop.ask("/livez").status == 200
+        world.postgres.start()
+        time.sleep(1)
+    assert load.wrong == load.refused == []
+    world.all_well()
+    assert set(load.accepted) <= {row[0] for row in world.rows("SELECT id FROM shop_orders")}
+    assert load.answers["/price", 200] > 0
+
+
+def test_a_frozen_database_ends_requests_by_the_deadline(world: World) -> None:
+    """Nothing waits longer than DATABASE_TIMEOUT and the pool's own wait, and afterwards all is well."""
+    with Load(world.shop.url) as load:
+        time.sleep(0.5)
+        with world.postgres.frozen():
+            time.sleep(4)
+    assert load.wrong == load.refused == []
+    assert load.slowest["/orders"] < 3 + 3 + 3
+    world.all_well()
+
+
+def test_sigterm_under_load_loses_no_accepted_request(world: World) -> None:
+    """Requests that were under way when SIGTERM came are answered."""
+    answered: list[int] = []
+
+    def slow() -> None:
+        answered.append(ask(f"{world.shop.url}/slow", timeout=10).status)
+
+    threads = [threading.Thread(target=slow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.25)
+    world.shop.stop(signal.SIGTERM, seconds=10)
+    for thread in threads:
+        thread.join()
+    assert answered == [200] * 4
+
+
+def test_a_rolling_restart_loses_no_request(world: World) -> None:
+    """SIGHUP replaces every worker, migrations included, while customers go on."""
+    before = set(world.shop.children())
+    with Load(world.shop.url, threads=2) as load:
+        world.shop.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr] # it runs
+        wait_until(lambda: not before & set(world.shop.children()), what="new workers")
+        time.sleep(1)
+    assert load.wrong == load.refused == []
+    world.all_well()

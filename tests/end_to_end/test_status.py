@@ -1,0 +1,147 @@
+"""Probes, metrics and terminal of a real service: gunicorn over real PostgreSQL and Redis."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.running import SCRIPTS, Running, gunicorn, run, serving
+from tests.servers import PostgresServer, RedisServer, wait_until
+
+TOKEN = "a token that nobody guesses"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+WSGI = """
+from flask import Flask
+
+from bootstrap import bootstrap
+
+app = Flask(__name__)
+services = bootstrap(app)
+
+
+@app.get("/hello")
+def hello():
+    return "hello"
+
+
+@app.get("/broken")
+def broken():
+    raise ValueError("no such order 7")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an application."""
+    (tmp_path / "wsgi.py").write_text(WSGI)
+    return tmp_path
+
+
+@pytest.fixture
+def settings(postgres_url: str, redis_server: RedisServer) -> dict[str, str]:
+    """Settings of a production service."""
+    return {
+        "APP_ENV": "production", "APP_NAME": "shop", "APP_SECRET_KEY": "a secret key", "DATABASE_URL": postgres_url,
+        "REDIS_URL": redis_server.url(), "STATUS_TOKEN": TOKEN, "WORKERS_HEALTH_INTERVAL": "1",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def fleet(folder: Path, settings: dict[str, str]) -> Iterator[Running]:
+    """Three workers."""
+    with serving(gunicorn("wsgi:app", workers=3), folder, **settings) as running:
+        yield running
+
+
+def scrape(running: Running) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Return the samples of a scrape."""
+    text = running.ask("/metrics", headers=BEARER).text
+    return {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in text_string_to_metric_families(text)
+        for each in family.samples
+    }
+
+
+def test_metrics_add_up_over_workers(fleet: Running) -> None:
+    """Requests that three workers answered are one true count, by endpoint and status, with their durations."""
+    for _ in range(30):
+        fleet.ask("/hello")
+    for _ in range(6):
+        fleet.ask("/broken")
+    hello = frozenset({("endpoint", "hello"), ("status", "200")})
+    wait_until(lambda: scrape(fleet).get(("twelvefactor_http_requests_total", hello)) == 30, what="all requests")
+    found = scrape(fleet)
+    broken = frozenset({("endpoint", "broken"), ("status", "500")})
+    assert found["twelvefactor_http_requests_total", broken] == 6
+    assert found["twelvefactor_http_request_duration_seconds_count", frozenset({("endpoint", "hello")})] == 30
+    wait_until(
+        lambda: sum(v for (n, _), v in scrape(fleet).items() if n == "twelvefactor_processes") == 3, what="3 rows"
+    )
+    wait_until(lambda: scrape(fleet)["twelvefactor_errors_seen_total", frozenset()] == 6, what="the count of errors")
+
+
+def test_the_terminal_speaks_for_the_fleet(fleet: Running, folder: Path, settings: dict[str, str]) -> None:
+    """The command knows the serving processes, exits 0 when all is well and 1 when something is degraded."""
+    wait_until(lambda: "3 processes" in fleet.ask("/status", headers=BEARER).text, what="three processes")
+    command = [str(SCRIPTS / "flask"), "--app", "wsgi", "bootstrap", "status"]
+    text = run(command, folder, **settings)
+    assert (text.returncode, "3 serving processes on 1 machine" in text.stdout) == (0, True), text
+    body = json.loads(run([*command, "--format", "json"], folder, **settings).stdout)
+    assert (body["verdict"], len(body["processes"])) == ("pass", 3)
+    degraded = run(command, folder, **{**settings, "REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert (degraded.returncode, "Degraded: cache" in degraded.stdout) == (1, True), degraded
+
+
+def test_the_terminal_without_a_database(folder: Path, settings: dict[str, str]) -> None:
+    """A database that cannot be used is exit status 3, with cause and fix and without a traceback."""
+    command = [str(SCRIPTS / "flask"), "--app", "wsgi", "bootstrap", "status"]
+    changed = {"DATABASE_URL": "postgresql://app:pass%20word@127.0.0.1:1/x", "DATABASE_WAIT": "0"}
+    done = run(command, folder, **{**settings, **changed})
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done
+    assert "pass" not in done.stdout + done.stderr.replace("bypass", "")
+
+
+def test_probes_answer_within_a_second_while_everything_is_frozen(
+    folder: Path, settings: dict[str, str], own_postgres: PostgresServer, own_redis: RedisServer
+) -> None:
+    """With PostgreSQL and Redis frozen, /livez is 200 and /readyz 503, each within a second; later all is well."""
+    frozen = {**settings, "DATABASE_URL": own_postgres.new_database(), "REDIS_URL": own_redis.url()}
+    with serving(gunicorn("wsgi:app", workers=1), folder, **frozen) as running:
+        wait_until(lambda: running.ask("/readyz").status == 200, what="readiness")
+        with own_postgres.frozen(), own_redis.frozen():
+            wait_until(lambda: running.ask("/readyz").status == 503, what="unreadiness")
+            for path, status in [("/livez", 200), ("/readyz", 503), ("/healthz", 503)]:
+                begin = time.monotonic()
+                assert running.ask(path).status == status
+                assert time.monotonic() - begin < 1
+            page = running.ask("/status", headers=BEARER)
+            assert "Down: database" in page.text
+        wait_until(lambda: running.ask("/readyz").status == 200, what="readiness again")
+
+
+def test_a_storm_of_probes_makes_no_connection_each(
+    folder: Path, settings: dict[str, str], postgres: PostgresServer
+) -> None:
+    """Three hundred probes cost the database a handful of statements and no session more than before."""
+    name = settings["DATABASE_URL"].rpartition("/")[2]
+    count = "SELECT sessions FROM pg_stat_database WHERE datname = %s"
+    with serving(gunicorn("wsgi:app", "-k", "gthread", "--threads", "8", workers=1), folder, **settings) as running:
+        wait_until(lambda: running.ask("/readyz").status == 200, what="readiness")
+        running.ask("/status", headers=BEARER)
+        time.sleep(1.5)  # the statistics of PostgreSQL are told once a second
+        before = postgres.query(count, name)[0][0]
+        callers = [threading.Thread(target=lambda: [running.ask("/readyz") for _ in range(50)]) for _ in range(6)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        time.sleep(1.5)
+        after = postgres.query(count, name)[0][0]
+    assert isinstance(before, int)
+    assert isinstance(after, int)
+    assert after - before < 20
