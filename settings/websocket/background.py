@@ -136,7 +136,6 @@ class Background:
             self._wiring,
             OutageLog(shown(url), clock=self._wiring.clock),
             secrets=secrets_of(settings),
-            hold_seconds=settings.retry_max_delay,
             patience_seconds=settings.ping_timeout
             + CLOSE_TIMEOUT_SECONDS,  # a write to one that closes waits for its end
         )

@@ -4,13 +4,11 @@ import asyncio
 import time
 from contextlib import suppress
 
-from websockets.asyncio.client import ClientConnection
-
 from settings.problems import Diagnosis
 from settings.websocket.background import Wiring
 from settings.websocket.diagnosis import FrozenError, diagnose, retry_after_seconds
 from settings.websocket.envelope import message
-from settings.websocket.link import Door, descriptor_of
+from settings.websocket.link import Door, Link, descriptor_of
 from settings.websocket.machine import Machine, State
 from settings.websocket.outage import OutageLog
 
@@ -24,7 +22,6 @@ class Keeper:
         wiring: Everything outside.
         outage: Writes the lines of an outage.
         secrets: Never shown.
-        hold_seconds: What a connection must hold for the outage before it to be over.
         patience_seconds: What one write may take before the gateway counts as frozen.
 
     Attributes:
@@ -42,11 +39,10 @@ class Keeper:
         outage: OutageLog,
         *,
         secrets: frozenset[str],
-        hold_seconds: float,
         patience_seconds: float,
     ) -> None:
         self._machine, self._door, self._wiring, self._outage = machine, door, wiring, outage
-        self._secrets, self._hold_seconds, self._patience_seconds = secrets, hold_seconds, patience_seconds
+        self._secrets, self._patience_seconds = secrets, patience_seconds
         self._asked, self._something_to_send = asyncio.Event(), asyncio.Event()
         self.loop = asyncio.get_running_loop()
         task = asyncio.current_task()
@@ -100,16 +96,16 @@ class Keeper:
             self.descriptor = -1
         return None
 
-    def _take_note(self, connection: ClientConnection) -> None:
+    def _take_note(self, connection: Link) -> None:
         self.opened += 1
         self.descriptor = descriptor_of(connection)
-        self._machine.opened(self._wiring.clock())
+        connection.heard = self._heard
+        self._machine.opened(self.loop.time())
         self._outage.opened()
         self._tell(None, None)
 
-    async def _keep(self, connection: ClientConnection) -> None:
+    async def _keep(self, connection: Link) -> None:
         """Send and receive until the connection ends, which raises, or until `end()`, which returns."""
-        over = self.loop.call_later(self._hold_seconds, self._outage.over)
         sender = asyncio.create_task(self._send(connection))
         receiver = asyncio.create_task(self._receive(connection))
         try:
@@ -121,13 +117,12 @@ class Keeper:
             connection.transport.abort()  # a farewell would wait behind what the gateway does not read
             raise
         finally:
-            over.cancel()
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)
             self._wiring.outbox.put_back()
 
-    async def _send(self, connection: ClientConnection) -> None:
+    async def _send(self, connection: Link) -> None:
         while True:
             self._something_to_send.clear()
             queued = self._wiring.outbox.take()
@@ -138,7 +133,7 @@ class Keeper:
             else:
                 await self._something_to_send.wait()
 
-    async def _write(self, connection: ClientConnection, queued: tuple[str, str, float]) -> None:
+    async def _write(self, connection: Link, queued: tuple[str, str, float]) -> None:
         event, payload, at = queued
         text = message(event, payload, app=self._wiring.app_name, at=at)
         try:
@@ -148,20 +143,25 @@ class Keeper:
             connection.transport.abort()
             raise FrozenError from None
         self._wiring.outbox.sent()
+        await asyncio.sleep(0)  # a write that the system takes at once does not let pongs and messages in
 
-    async def _receive(self, connection: ClientConnection) -> None:
+    async def _receive(self, connection: Link) -> None:
         while True:
             self._wiring.received(await connection.recv())
 
     def _failed(self, error: Exception) -> float | None:
         diagnosis = diagnose(error, secrets=self._secrets)
         asked = retry_after_seconds(error, now=time.time())
-        pause = self._machine.failed(self._wiring.clock(), transient=diagnosis.transient, at_least=asked)
+        pause = self._machine.failed(transient=diagnosis.transient, at_least=asked)
         self._outage.failed(diagnosis)
         if self._machine.state is State.UNAVAILABLE:
             self._outage.gave_up(diagnosis, pause, self._wiring.outbox.account().queued)
         self._tell(diagnosis, pause)
         return pause
+
+    def _heard(self) -> None:
+        if self._machine.heard(self.loop.time()):
+            self._outage.over()
 
     def _tell(self, diagnosis: Diagnosis | None, pause: float | None) -> None:
         self._wiring.changed(self._machine.state, diagnosis, pause)

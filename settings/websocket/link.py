@@ -6,6 +6,8 @@ import os
 import socket
 import ssl
 import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,13 +48,31 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class Link(ClientConnection):
-    """A connection that ends soon after its last frame, even when the gateway leaves the socket open."""
+    """A connection that tells of each sign of life, and ends soon after its last frame.
+
+    Attributes:
+        heard: Called when the gateway has sent bytes, or has closed or reset the connection.
+    """
+
+    heard: Callable[[], None] = staticmethod(lambda: None)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; once the protocol expects the end, give the gateway CLOSE_TIMEOUT_SECONDS to close."""
+        self.heard()
         super().data_received(data)
         if self.protocol.close_expected():
             self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
+
+    def eof_received(self) -> None:
+        """Take in the end of the stream."""
+        self.heard()
+        super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take in the end of the connection; where we gave up waiting there is no ConnectionResetError."""
+        if isinstance(exc, ConnectionResetError):
+            self.heard()
+        super().connection_lost(exc)
 
 
 class Door:
@@ -73,9 +93,10 @@ class Door:
             self._headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
         self._tls: ssl.SSLContext | None = None
 
-    def open(self) -> connect:
-        """Return the next connection, to be entered with `async with`."""
-        return connect(
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Link]:
+        """Connect, and close at the end of the with block."""
+        async with connect(
             self._url,
             ssl=self._context() if self._url.lower().startswith("wss:") else None,
             additional_headers=self._headers,
@@ -89,7 +110,9 @@ class Door:
             write_limit=0,  # so that a message counts as sent when the system has it, not when the library has
             logger=_SILENT,
             create_connection=Link,
-        )
+        ) as connection:
+            assert isinstance(connection, Link)
+            yield connection
 
     def _context(self) -> ssl.SSLContext:
         """Return the verifying context, made once: reading the authorities takes tens of milliseconds."""

@@ -38,7 +38,8 @@ class Limits:
 class Machine:
     """Says when to try again. Times are moments of any one monotonic clock, in seconds.
 
-    Every attempt is `begin()`, then either `failed()`, or `opened()` and, when the connection ends, `failed()`.
+    Every attempt is `begin()`, then either `failed()`, or `opened()`, any number of `heard()` and, when the
+    connection ends, `failed()`.
 
     Attributes:
         state: Where the connection stands.
@@ -63,16 +64,23 @@ class Machine:
         """Take note of a connection. The count is kept until it has held."""
         self.state, self._opened_at = State.CONNECTED, now
 
-    def failed(self, now: float, *, transient: bool, at_least: float = 0.0) -> float | None:
+    def heard(self, now: float) -> bool:
+        """Take note of a sign of life from the gateway, and return whether the connection has held.
+
+        One that has gives all retries back. One that opens and is silent has not, however late that is noticed.
+        """
+        held = self.state is State.CONNECTED and now - self._opened_at > self._limits.retry_max_delay
+        if held:
+            self.retries = 0
+        return held
+
+    def failed(self, *, transient: bool, at_least: float = 0.0) -> float | None:
         """Return the seconds until the next attempt, or None when there is none until somebody asks for it.
 
         Args:
-            now: The moment at which the attempt failed or the connection ended.
             transient: Whether the fault can pass by itself.
             at_least: Seconds that the gateway asked to be left alone (Retry-After).
         """
-        if self.state is State.CONNECTED and now - self._opened_at > self._limits.retry_max_delay:
-            self.retries = 0
         if transient and self.retries < self._limits.max_retries:
             return self._back_off(at_least)
         self.state = State.UNAVAILABLE

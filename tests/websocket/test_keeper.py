@@ -38,7 +38,9 @@ def check_window(moments: list[float], *, most: int, cooldown: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [status("503 Service Unavailable"), cut, upgraded(close_frame(1011)), upgraded(then=cut)]
+    "script",
+    [status("503 Service Unavailable"), cut, upgraded(close_frame(1011), then=cut), upgraded(then=cut), upgraded()],
+    ids=["503", "cut", "1011", "cut once open", "silent once open"],
 )
 def test_attempts_that_the_server_counts_stay_within_their_bounds(
     make: Make, caplog: pytest.LogCaptureFixture, script: Script
@@ -47,7 +49,15 @@ def test_attempts_that_the_server_counts_stay_within_their_bounds(
     caplog.set_level(logging.DEBUG)
     cooldown, retries = 0.4, 3
     with RawGateway(script) as gateway:
-        client = make(gateway.url, max_retries=retries, retry_delay=0.02, retry_max_delay=2.0, cooldown=cooldown)
+        client = make(
+            gateway.url,
+            max_retries=retries,
+            retry_delay=0.02,
+            retry_max_delay=0.1,
+            cooldown=cooldown,
+            ping_interval=0.1,
+            ping_timeout=0.1,
+        )
         client.start()
         wait_until(lambda: len(gateway.accepted) >= retries + 4)
         client.close()
@@ -92,7 +102,7 @@ def test_a_gateway_that_appears_later_is_used_and_gets_what_waited(
     """No restart is needed, the order is kept, and the whole outage costs two lines."""
     caplog.set_level(logging.DEBUG)
     port = free_port()
-    client = make(f"ws://127.0.0.1:{port}", max_retries=1, cooldown=0.1)
+    client = make(f"ws://127.0.0.1:{port}", max_retries=1, cooldown=0.1, ping_interval=0.05)
     client.start()
     wait_until(lambda: client.state is State.UNAVAILABLE)
     for n in range(20):
@@ -196,6 +206,25 @@ def test_a_peer_that_stops_reading_is_noticed_in_time_and_costs_no_event(make: M
     assert client.reading().code == "websocket-frozen"
     assert int(str(figures["queued"])) > 0
     assert account_balances(client)
+
+
+def test_a_long_queue_does_not_keep_what_comes_in_waiting(make: Make) -> None:
+    """While events leave as fast as the gateway takes them, its own messages are handled all the same."""
+    sent_by_then: list[object] = []
+
+    def ask_at_once(connection: ServerConnection) -> None:
+        connection.send('{"event": "e"}')
+        for _ in connection:
+            pass
+
+    with Gateway(serve_one=ask_at_once) as gateway:
+        client = make(gateway.url, queue_size=20_000)
+        client.on("e", lambda _: sent_by_then.append(client.figures()["sent"]))
+        for n in range(20_000):
+            client.send("n", n)
+        client.start()
+        wait_until(lambda: sent_by_then)
+    assert int(str(sent_by_then[0])) < 10_000
 
 
 def test_a_live_but_quiet_peer_stays_connected(make: Make, gateway: Gateway) -> None:

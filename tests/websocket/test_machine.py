@@ -22,10 +22,11 @@ factors = st.floats(0, 1, exclude_max=True)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of one attempt: it takes time, may open, may hold for a while, and then fails."""
+    """What becomes of one attempt: it takes time, may open, may last for a while, alive or silent, and then fails."""
 
     takes: float
     holds: float | None
+    alive: bool
     transient: bool
     at_least: float
 
@@ -34,6 +35,7 @@ outcomes = st.builds(
     Outcome,
     takes=st.floats(0, 5),
     holds=st.none() | st.floats(0, 100),
+    alive=st.booleans(),
     transient=st.sampled_from([True, True, True, True, False]),
     at_least=st.sampled_from([0.0, 0.0, 0.0, 7.5, 900.0]),
 )
@@ -71,13 +73,15 @@ class Run:
             machine.opened(self.now)
             assert machine.state is State.CONNECTED
             self.now += outcome.holds
+            if outcome.alive:
+                machine.heard(self.now)
         self.retries.append(machine.retries)
-        return machine.failed(self.now, transient=outcome.transient, at_least=outcome.at_least)
+        return machine.failed(transient=outcome.transient, at_least=outcome.at_least)
 
 
 def held(limits: Limits, outcome: Outcome) -> bool:
-    """Say whether a connection held for long enough to clear the count, with room for rounding."""
-    return outcome.holds is not None and outcome.holds > limits.retry_max_delay - 1e-6
+    """Say whether a connection was alive for long enough to clear the count, with room for rounding."""
+    return outcome.alive and outcome.holds is not None and outcome.holds > limits.retry_max_delay - 1e-6
 
 
 @given(limits, factors, st.lists(outcomes, max_size=60))
@@ -99,11 +103,9 @@ def test_pauses_keep_their_bounds(limits: Limits, factor: float, history: list[O
     run = Run(limits, factor).play(history)
     for outcome, pause, used, state in zip(history, run.pauses, run.retries, run.states, strict=False):
         if state is State.BACKING_OFF:
-            retry = 0 if held(limits, outcome) else used
+            ceiling = ceiling_seconds(limits.retry_delay, limits.retry_max_delay, used)
+            assert pause == pytest.approx(outcome.at_least + ceiling * factor)
             assert pause is not None
-            if outcome.holds is None or abs(outcome.holds - limits.retry_max_delay) > 1e-3:
-                ceiling = ceiling_seconds(limits.retry_delay, limits.retry_max_delay, retry)
-                assert pause == pytest.approx(outcome.at_least + ceiling * factor)
             assert outcome.at_least <= pause <= outcome.at_least + limits.retry_max_delay
         elif outcome.transient and limits.cooldown:
             assert pause == max(limits.cooldown, outcome.at_least)
@@ -120,19 +122,19 @@ def test_a_permanent_fault_ends_it_at_once(limits: Limits, history: list[Outcome
 
 
 @given(limits, st.floats(0, 100), st.integers(0, 6))
-def test_only_a_connection_that_held_clears_the_count(limits: Limits, holds: float, used: int) -> None:
-    """A connection that lasts longer than WS_RETRY_MAX_DELAY gives all retries back; a shorter one gives none."""
+def test_only_a_connection_that_held_clears_the_count(limits: Limits, lives: float, used: int) -> None:
+    """A sign of life after WS_RETRY_MAX_DELAY gives all retries back; an earlier one, or silence, gives none."""
     machine = Machine(limits, jitter=lambda: 0.5)
     for _ in range(used):
         machine.begin()
-        machine.failed(0.0, transient=True)
+        machine.failed(transient=True)
     before = machine.retries
     machine.begin()
+    assert not machine.heard(1000.0)
     machine.opened(0.0)
     assert machine.retries == before
-    machine.failed(holds, transient=True)
-    started = 0 if holds > limits.retry_max_delay else before
-    assert machine.retries == min(started + 1, limits.max_retries)
+    assert machine.heard(lives) is (lives > limits.retry_max_delay)
+    assert machine.retries == (0 if lives > limits.retry_max_delay else before)
 
 
 @given(limits, st.integers(0, 20))
@@ -141,12 +143,12 @@ def test_a_person_who_asks_gets_all_retries_again(limits: Limits, failures: int)
     machine = Machine(limits, jitter=lambda: 0.5)
     for _ in range(failures):
         machine.begin()
-        machine.failed(0.0, transient=True)
+        machine.failed(transient=True)
     machine.renew()
     states = []
     for _ in range(limits.max_retries + 1):
         machine.begin()
-        machine.failed(0.0, transient=True)
+        machine.failed(transient=True)
         states.append(machine.state)
     assert states == [State.BACKING_OFF] * limits.max_retries + [State.UNAVAILABLE]
 
@@ -167,6 +169,8 @@ def check_outage(seconds: float) -> None:
     """Play an outage of that length with the defaults and no jitter."""
     settings = WebSocketSettings()
     limits = Limits(settings.max_retries, settings.retry_delay, settings.retry_max_delay, settings.cooldown)
-    run = Run(limits, 1.0).play([Outcome(0.0, None, transient=True, at_least=0.0)] * int(seconds / 300 + 6))
+    run = Run(limits, 1.0).play(
+        [Outcome(0.0, None, alive=False, transient=True, at_least=0.0)] * int(seconds / 300 + 6)
+    )
     assert run.pauses[:6] == [1, 2, 4, 8, 16, 300]
     assert sum(begun < seconds for begun in run.begun) <= 6 + seconds / 300
