@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from settings.probe import HealthStatus
 from settings.status.jobs import JobLine, merged_jobs
 from settings.status.kept import WAIT_SECONDS, Kept
 from settings.status.merge import (
@@ -135,9 +136,10 @@ class Gatherer:
         sources, now = self._sources, self._wall()
         answer = self._stored.get()
         stored, closing = answer.value, sources.shutting_down()
-        processes = tuple(processes_of(own_snapshot(sources, now), stored.snapshots))
-        serving = processes if self._serves else processes[1:]
-        services = tuple(merged_services(processes))
+        own, *others = processes_of(own_snapshot(sources, now), stored.snapshots)
+        serving = (own, *others) if self._serves else tuple(others)
+        known = own if self._serves else _only_known(own)
+        services = tuple(merged_services([known, *others]))
         return View(
             app_name=sources.app_name,
             environment=sources.environment,
@@ -148,9 +150,9 @@ class Gatherer:
             late=answer.late,
             processes=serving,
             services=services,
-            jobs=tuple(merged_jobs(serving or processes, stored.runs, now)),
+            jobs=tuple(merged_jobs(serving or [own], stored.runs, now)),
             alerts=stored.alerts,
-            errors=tuple(merged_errors(serving or processes)),
+            errors=tuple(merged_errors(serving or [own])),
             boot=tuple(read(BootRow, each) for each in sources.boot),
             settings=_by_room(sources.settings()),
         )
@@ -168,6 +170,12 @@ class Gatherer:
             runs=tuple(sources.run_history()),
             snapshots=tuple(read(Snapshot, each) for each in snapshots),
         )
+
+
+def _only_known(own: Process) -> Process:
+    """Return what a command can tell: it runs no workers and holds no gateway, so it does not know how they are."""
+    known = tuple(each for each in own.services if each.status != HealthStatus.UNKNOWN)
+    return replace(own, services=known)
 
 
 def _urgency(alert: Alert) -> tuple[bool, int, float]:

@@ -6,7 +6,7 @@ import pytest
 
 from settings.probe import HealthStatus
 from settings.status.terminal import exit_status, status_json, status_text
-from tests.status.conftest import FakeError, FakeJob, FakeSnapshot, World
+from tests.status.conftest import FakeError, FakeJob, FakeService, FakeSnapshot, World
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,14 @@ def test_exit_status(world: World, service: str, status: HealthStatus, expected:
 def test_exit_status_speaks_for_every_process(world: World) -> None:
     """A process that runs on its fallback counts though the command sees a healthy service."""
     world.snapshots = [FakeSnapshot("web-2:7", body={"services": [{"name": "cache", "status": "fallback"}]})]
+    assert exit_status(world.sources()) == 1
+
+
+def test_what_a_command_cannot_know_is_left_to_the_fleet(world: World) -> None:
+    """A command runs no workers: that it does not know how they are is no fault of theirs."""
+    world.services["workers"] = FakeService("workers", HealthStatus.UNKNOWN)
+    assert exit_status(world.sources()) == 0
+    world.snapshots = [FakeSnapshot("web-2:7", body={"services": [{"name": "workers", "status": "unhealthy"}]})]
     assert exit_status(world.sources()) == 1
 
 
