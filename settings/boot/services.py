@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from flask import Flask
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from settings.workers.health import ServiceHealthManager
     from settings.workers.performance import PerformanceMonitor
     from settings.workers.scheduler import Workers
+    from settings.workers.tasks import Task
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Services:
@@ -85,7 +88,11 @@ class Services:
         """Decides which repeated errors are logged, and counts the rest."""
         return self.logs.limiter
 
-    def worker(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401 - see Workers.worker
+    @overload
+    def worker(self, function: F, /, **options: Any) -> F: ...
+    @overload
+    def worker(self, function: None = None, /, **options: Any) -> Callable[[F], F]: ...
+    def worker(self, function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
         """Register a periodic job that has its application context: `@services.worker(every=30.0)`.
 
         Args:
@@ -94,7 +101,13 @@ class Services:
         """
         return self.workers.worker(function, **options)
 
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401 - see Workers.task
+    @overload
+    def task(self, function: Callable[..., Any], /, **options: Any) -> "Task": ...
+    @overload
+    def task(self, function: None = None, /, **options: Any) -> "Callable[[Callable[..., Any]], Task]": ...
+    def task(
+        self, function: Callable[..., Any] | None = None, /, **options: Any
+    ) -> "Task | Callable[[Callable[..., Any]], Task]":
         """Register a function that is called on demand: `.delay(…)` runs it in the background.
 
         Args:

@@ -97,11 +97,12 @@ class World:
 
     def _variables(self) -> dict[str, object]:
         return {
-            "APP_ENV": "production", "APP_NAME": "shop", "APP_SECRET_KEY": "not-a-secret", "DATABASE_URL": self.database,
-            "DATABASE_TIMEOUT": 3, "DATABASE_CONNECT_TIMEOUT": 2, "DATABASE_POOL_TIMEOUT": 3, "REDIS_URL": self.redis.url(),
-            "CACHE_RETRY_AFTER": 1, "WS_URL": self.gateway.url, "WS_RETRY_DELAY": 0.2, "WS_RETRY_MAX_DELAY": 1,
-            "WS_COOLDOWN": 1, "WORKERS_HEALTH_INTERVAL": 2, "WORKERS_GRACE": 2, "STATUS_TOKEN": "let-me-see",
-            "LOG_LEVEL": "INFO", "LOG_SUMMARY_INTERVAL": 5, "SHOP_MIGRATIONS": SHOP / "migrations",
+            "APP_ENV": "production", "APP_NAME": "shop", "APP_SECRET_KEY": "not-a-secret", "LOG_LEVEL": "INFO",
+            "DATABASE_URL": self.database, "DATABASE_TIMEOUT": 3, "DATABASE_CONNECT_TIMEOUT": 2,
+            "DATABASE_POOL_TIMEOUT": 3, "REDIS_URL": self.redis.url(), "CACHE_RETRY_AFTER": 1,
+            "WS_URL": self.gateway.url, "WS_RETRY_DELAY": 0.2, "WS_RETRY_MAX_DELAY": 1, "WS_COOLDOWN": 1,
+            "WORKERS_HEALTH_INTERVAL": 2, "WORKERS_GRACE": 2, "STATUS_TOKEN": "let-me-see",
+            "LOG_SUMMARY_INTERVAL": 5, "SHOP_MIGRATIONS": SHOP / "migrations",
         }  # fmt: skip
 
     def rows(self, statement: str) -> Sequence[tuple[object, ...]]:
@@ -158,7 +159,8 @@ def faults(world: World, chance: random.Random) -> dict[str, Callable[[], None]]
 
     def terminated() -> None:
         world.postgres.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname LIKE 'test_%%'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname <> 'postgres'"
         )
 
     def gateway_gone() -> None:

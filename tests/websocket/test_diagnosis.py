@@ -111,6 +111,7 @@ def check_given_up(client: WebSocketClient, code: str, caplog: pytest.LogCapture
         ("ws://", "invalid-url"),
         ("ws://user@127.0.0.1", "invalid-url"),
     ],
+    ids=["closed port", "closed port by name", "unknown host", "long name", "no number", "http", "empty", "user alone"],
 )
 def test_each_address_that_leads_nowhere_has_its_cause(
     make: Make, caplog: pytest.LogCaptureFixture, url: str, code: str
