@@ -11,6 +11,7 @@ from psycopg2 import Error, OperationalError
 from psycopg2.extensions import connection, cursor
 
 from settings.database.deadline import Watchdog
+from settings.forks import watch_forks
 
 T = TypeVar("T")
 
@@ -55,17 +56,14 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.cursor_factory = WatchedCursor
         self.watchdog = watchdog
         self.link = SocketLink(self.fileno())
-        self._process = os.getpid()
+        watch_forks(self)
 
     def bounded(self, operation: Callable[..., T], *arguments: object) -> T:
         """Return what `operation` returns, or fail when the server takes longer than the deadline.
 
         Raises:
             DeadlineExceededError: When it did; the connection is closed then.
-            OperationalError: In a child of the process that made the connection.
         """
-        if self._is_inherited():
-            raise OperationalError(f"this connection belongs to process {self._process}, which forked this one")
         seconds = self.watchdog.allowed()
         if seconds == inf:
             return operation(*arguments)
@@ -95,17 +93,26 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.bounded(super().commit)
 
     def rollback(self) -> None:
-        """Roll back, by the deadline; nothing in a child."""
-        if not self._is_inherited():
-            self.bounded(super().rollback)
+        """Roll back, by the deadline."""
+        self.bounded(super().rollback)
 
-    def close(self) -> None:
-        """Close the connection; nothing in a child."""
-        if not self._is_inherited():
-            super().close()
+    def before_fork(self) -> None:
+        """Let a statement that runs go on."""
 
-    def _is_inherited(self) -> bool:
-        return self._process != os.getpid()
+    def after_fork_in_parent(self) -> None:
+        """Nothing was taken."""
+
+    def after_fork_in_child(self) -> None:
+        """Be of no use here, and stay as it is: speaking or closing would reach the parent's session."""
+        self.__dict__.update(bounded=_refuse, commit=_refuse, rollback=_nothing, close=_nothing)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _refuse(*_arguments: object) -> None:
+    raise OperationalError("this connection belongs to the process that forked this one")
 
 
 class WatchedCursor(cursor):  # type: ignore[misc] # psycopg2 has no annotations

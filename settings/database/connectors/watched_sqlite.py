@@ -32,7 +32,6 @@ class OwnConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._is_inherited = False
         watch_forks(self)
 
     @property
@@ -48,21 +47,6 @@ class OwnConnection(sqlite3.Connection):
         """Interrupt the statement that runs now."""
         self.interrupt()
 
-    def commit(self) -> None:
-        """Commit; nothing in a child."""
-        if not self._is_inherited:
-            super().commit()
-
-    def rollback(self) -> None:
-        """Roll back; nothing in a child."""
-        if not self._is_inherited:
-            super().rollback()
-
-    def close(self) -> None:
-        """Close the connection; nothing in a child."""
-        if not self._is_inherited:
-            super().close()
-
     def before_fork(self) -> None:
         """Let a statement that runs go on."""
 
@@ -71,17 +55,12 @@ class OwnConnection(sqlite3.Connection):
 
     def after_fork_in_child(self) -> None:
         """Be of no use here, and stay as it is."""
-        self._is_inherited = True
+        # On the instance, so that in the parent nothing stands between SQLAlchemy and sqlite3.
+        self.__dict__.update(cursor=_refuse, commit=_nothing, rollback=_nothing, close=_nothing)
         self.inherited.append(self)
 
     def cursor(self, factory: Any = None) -> Any:  # noqa: ANN401 - sqlite3's signature
-        """Return a cursor; one with a deadline where there is a watchdog.
-
-        Raises:
-            sqlite3.OperationalError: In a child of the process that made the connection.
-        """
-        if self._is_inherited:
-            raise refusal("this connection belongs to the process that forked this one", "SQLITE_MISUSE")
+        """Return a cursor; one with a deadline where there is a watchdog."""
         return super().cursor(WatchedCursor if factory is None else factory)
 
 
@@ -120,6 +99,14 @@ class WatchedCursor(sqlite3.Cursor):
     def fetchall(self) -> list[Any]:
         """Fetch the rows left."""
         return self._bounded(super().fetchall)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _refuse(*_arguments: object) -> None:
+    raise refusal("this connection belongs to the process that forked this one", "SQLITE_MISUSE")
 
 
 def factory(kind: type[OwnConnection], watchdog: Watchdog) -> Callable[..., OwnConnection]:

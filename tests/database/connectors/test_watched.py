@@ -63,7 +63,7 @@ def test_child_of_a_fork_can_neither_use_nor_end_the_connection(postgres: Postgr
                 try:
                     attempt()
                 except psycopg2.OperationalError as error:
-                    refused += "belongs to process" in str(error)
+                    refused += "belongs to the process" in str(error)
             connection.rollback()
             connection.close()
             os._exit(0 if refused == 2 else 1)
