@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.running import SCRIPTS, Running, gunicorn, run, serving
 from tests.servers import PostgresServer, RedisServer, wait_until
 
