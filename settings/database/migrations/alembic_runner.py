@@ -37,6 +37,12 @@ class Folder:
         there = {script.revision for script in self._scripts.walk_revisions()}
         return sorted(set(revisions) - there)
 
+    def unapplied(self, revisions: Collection[str]) -> list[str]:
+        """Return what an upgrade from `revisions` would apply, oldest first."""
+        return (
+            [] if self.unknown(revisions) else [str(each.revision.revision) for each in self._steps(tuple(revisions))]
+        )
+
     def upgrade(self, connection: Connection) -> list[str]:
         """Bring the schema to the newest revisions and return those that were applied, oldest first."""
         return self._run({"connection": connection})
@@ -52,11 +58,14 @@ class Folder:
         applied: list[str] = []
 
         def steps(revision: Any, _context: object) -> list[Any]:  # noqa: ANN401 - as Alembic hands it over
-            found = self._scripts._upgrade_revs("heads", revision)  # what command.upgrade itself calls
+            found = self._steps(revision)
             applied.extend(str(step.revision.revision) for step in found)
-            return list(found)
+            return found
 
         with EnvironmentContext(self._config, self._scripts, fn=steps, **of_the_environment) as environment:
             environment.configure(version_table=self._version_table, **options)
             environment.run_migrations()
         return applied
+
+    def _steps(self, revision: Any) -> list[Any]:  # noqa: ANN401 - as Alembic hands it over
+        return list(self._scripts._upgrade_revs("heads", revision))  # what command.upgrade itself calls

@@ -6,25 +6,22 @@ from settings.database.migrations.alembic_runner import OURS, Folder
 from settings.database.migrations.catalogue import OUR_TABLES, fingerprint, read_rows
 from settings.database.migrations.drift import find_drift, statements_for
 from settings.database.migrations.mending import mend, statements_of
-from settings.database.migrations.result import MigrationResult
+from settings.database.migrations.result import DRIFT, MigrationResult
 from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD
 from settings.database.migrations.state import State, Wanted, look, missing_tables
 from settings.database.tables import VERSION_TABLE
 from settings.problems import Diagnosis
 
-AHEAD = Diagnosis(
-    "migration-ahead", "the schema is newer than this code", "deploy the newer build, or downgrade the schema with it"
-)
-DRIFT = Diagnosis(
-    "migration-drift", "tables differ from their definition", "run the statements named, then `flask bootstrap migrate`"
+DRIFTED = Diagnosis(
+    DRIFT, "tables differ from their definition", "run the statements named, then `flask bootstrap migrate`"
 )
 
 
 def change(connection: Connection, wanted: Wanted, result: MigrationResult) -> None:
     """Bring the schema up to date within the transaction of `connection`, and note in `result` what was done."""
     state = look(connection, wanted)  # again, now that nobody else can change it
-    if state.ahead:
-        _note_ahead(result, str(state.version), "this code", HEAD)
+    if state.newer:
+        result.note_ahead(str(state.version), HEAD)
         return
     result.skipped = [name for name in OUR_TABLES if name not in state.missing]
     if state.version != HEAD:
@@ -34,17 +31,11 @@ def change(connection: Connection, wanted: Wanted, result: MigrationResult) -> N
     _mend(connection, result)
 
 
-def _note_ahead(result: MigrationResult, found: str, whose: str, known: str) -> None:
-    cause = f"{AHEAD.cause}: it is at {found}, and {whose} knows {known}"
-    result.status, result.diagnosis = "ahead", Diagnosis(AHEAD.code, cause, AHEAD.fix)
-
-
 def _change_application(connection: Connection, wanted: Wanted, state: State, result: MigrationResult) -> None:
     if wanted.folder is not None:
         folder = Folder(wanted.folder, APPLICATION_VERSION_TABLE)
-        unknown = folder.unknown(state.revisions)
-        if unknown:
-            _note_ahead(result, ", ".join(unknown), str(wanted.folder), ", ".join(folder.heads()))
+        if state.strangers:
+            result.note_ahead(", ".join(state.strangers), ", ".join(folder.heads()))
         else:
             result.applied += folder.upgrade(connection)
     if wanted.metadata is not None:
@@ -58,7 +49,7 @@ def _mend(connection: Connection, result: MigrationResult) -> None:
     if drift:
         result.mended, result.reported = mend(connection, drift)
     if result.reported and result.status == "ok":
-        result.status, result.diagnosis = "drift", DRIFT
+        result.status, result.diagnosis = "drift", DRIFTED
     _prepare_version_table(connection)
     found = None if result.reported else fingerprint(read_rows(connection))
     connection.execute(text(f"UPDATE {VERSION_TABLE} SET fingerprint = :found"), {"found": found})  # noqa: S608 - a constant
@@ -83,7 +74,7 @@ def pending_sql(connection: Connection, wanted: Wanted) -> str:
         parts.append(Folder(OURS, VERSION_TABLE).sql(connection, ()))
     elif state.version == HEAD:
         parts += [f"{statement};" for statement in statements_of(connection, find_drift(connection))]
-    if wanted.folder is not None:
+    if wanted.folder is not None and not state.strangers:
         parts.append(Folder(wanted.folder, APPLICATION_VERSION_TABLE).sql(connection, state.revisions))
     if wanted.metadata is not None:
         for table in missing_tables(connection, wanted.metadata.sorted_tables):

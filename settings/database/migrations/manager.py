@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.lock import HELD, migration_transaction
-from settings.database.migrations.result import MigrationResult
+from settings.database.migrations.result import AHEAD, DRIFT, FAILED, PENDING, MigrationResult
 from settings.database.migrations.revisions import HEAD
 from settings.database.migrations.state import State, Wanted, look
 from settings.database.tables import VERSION_TABLE
@@ -20,7 +20,6 @@ from settings.problems import BootstrapError, Diagnosis
 
 log = logging.getLogger(__name__)
 OUR_NAMES = frozenset({*our_metadata.tables, VERSION_TABLE})
-FAILED, PENDING, AHEAD, DRIFT = "migration-failed", "migration-pending", "migration-ahead", "migration-drift"
 CODES = frozenset({FAILED, PENDING, AHEAD, DRIFT, HELD})
 BY_HAND = "run `flask bootstrap migrate`"
 
@@ -57,13 +56,16 @@ class MigrationManager:
         """Bring the schema up to date, once per fleet; a failure is rolled back, logged and returned, not raised."""
         begin, result = time.perf_counter(), MigrationResult()
         try:
-            if not self._look().complete:
-                result = self._change()
+            state = self._look()
+            if state.newer:
+                result.note_ahead(str(state.version), HEAD)
+            elif not state.complete:
+                self._change(result)
         except Exception as error:
             result = MigrationResult("failed", diagnosis=_why(error))
             log.error("migrations: %s; nothing was changed. Fix: %s [%s]", *_words(result), exc_info=_trace(error))  # noqa: TRY400 - without the traceback where the diagnosis says all
         if result.status in {"ahead", "drift"}:
-            log.warning("migrations: %s. Fix: %s [%s]", str(result), *_words(result)[1:])
+            log.warning("migrations: %s. Fix: %s [%s]", result, *_words(result)[1:])
         result.milliseconds = (time.perf_counter() - begin) * 1000
         self.result = result
         return result
@@ -84,7 +86,7 @@ class MigrationManager:
         """Return what a run would do or report: revisions, missing tables, what was altered; changes nothing."""
         with self._engine().connect() as connection:
             state = look(connection, self._wanted)
-            return [] if state.complete or state.ahead else _pending(connection, state)
+            return [] if state.complete or state.newer else _pending(connection, state)
 
     def sql(self) -> str:
         """Return the statements that a run would execute now, or an empty text; runs none of them."""
@@ -105,26 +107,25 @@ class MigrationManager:
         with self._engine().connect() as connection:
             return look(connection, self._wanted)
 
-    def _change(self) -> MigrationResult:
+    def _change(self, result: MigrationResult) -> None:
         from settings.database.migrations.change import change
 
-        result = MigrationResult()
         with migration_transaction(self._engine(), self._wait) as connection:
             change(connection, self._wanted, result)
-        return result
 
     def _read(self, state: State) -> Reading:
         if state.complete:
             return Reading(HealthStatus.HEALTHY, f"at {HEAD}")
-        if state.ahead:
-            cause = f"the schema is newer than this code: it is at {state.version}"
+        if state.newer or (state.strangers and not state.lacking):
+            found = ", ".join(state.strangers) or state.version
+            cause = f"the schema is newer than this code: it is at {found}"
             return Reading(HealthStatus.FALLBACK, cause, AHEAD, cause, "deploy the newer build")
         result = self.result
         if result is not None and result.diagnosis is not None:
             why, warned = result.diagnosis, result.status in {"ahead", "drift"}
             status = HealthStatus.FALLBACK if warned and not state.missing else HealthStatus.UNHEALTHY
             return Reading(status, str(result), why.code, str(result), why.fix)
-        if state.version == HEAD and not state.missing and not state.behind:
+        if not state.lacking:
             cause = "our tables were altered since they were last found right"
             return Reading(HealthStatus.FALLBACK, cause, DRIFT, cause, BY_HAND)
         cause = f"pending: {', '.join(state.lacking)}"

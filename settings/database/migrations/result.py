@@ -6,6 +6,8 @@ from typing import Literal
 from settings.database.migrations.revisions import HEAD
 from settings.problems import Diagnosis
 
+FAILED, PENDING, AHEAD, DRIFT = "migration-failed", "migration-pending", "migration-ahead", "migration-drift"
+
 
 @dataclass(slots=True)
 class MigrationResult:
@@ -31,6 +33,12 @@ class MigrationResult:
     reported: list[str] = field(default_factory=list)
     milliseconds: float = 0.0
     diagnosis: Diagnosis | None = None
+
+    def note_ahead(self, found: str, known: str) -> None:
+        """Say that the schema is at `found`, while only `known` is known here."""
+        cause = f"the schema is newer than this code: it is at {found}, and {known} is the newest known here"
+        fix = "deploy the newer build, or downgrade the schema with it"
+        self.status, self.diagnosis = "ahead", Diagnosis(AHEAD, cause, fix)
 
     def __str__(self) -> str:
         done = {"applied": self.applied, "created": self.created, "mended": self.mended}

@@ -1,13 +1,13 @@
 """What the database has, asked in one or two queries, and what that lacks of what this code needs."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, Table, inspect
 
 from settings.database.migrations.catalogue import OUR_TABLES, Row, fingerprint, read_rows
-from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD, KNOWN, heads_of
+from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD, KNOWN, line_of
 from settings.database.tables import VERSION_TABLE
 
 
@@ -27,41 +27,32 @@ class State:
         version: Our revision, or None for a database without our tables.
         unchanged: Whether our tables are as they were when they were last found right.
         missing: Our and the application's tables that are not there.
+        unapplied: Revisions of the application's folder that the database lacks.
         revisions: Revisions of the application's folder that the database is at.
-        newest: Revisions that the folder ends with; None where only Alembic can tell, or without a folder.
-        with_folder: Whether there is a folder.
+        strangers: Those of them that the folder does not know.
     """
 
     version: str | None
     unchanged: bool
     missing: tuple[str, ...]
+    unapplied: tuple[str, ...] = ()
     revisions: frozenset[str] = frozenset()
-    newest: frozenset[str] | None = None
-    with_folder: bool = False
+    strangers: tuple[str, ...] = ()
 
     @property
-    def ahead(self) -> bool:
-        """Whether a newer build than this one has migrated."""
+    def newer(self) -> bool:
+        """Whether a newer build than this one has migrated our tables."""
         return self.version is not None and self.version not in KNOWN
-
-    @property
-    def behind(self) -> bool:
-        """Whether the application's folder has, or may have, revisions that were not applied."""
-        return self.with_folder and self.newest != self.revisions
 
     @property
     def complete(self) -> bool:
         """Whether there is nothing to do."""
-        return self.version == HEAD and self.unchanged and not self.missing and not self.behind
+        return self.version == HEAD and self.unchanged and not self.lacking and not self.strangers
 
     @property
     def lacking(self) -> list[str]:
         """Revisions and tables that are not there, by name."""
-        ours = [HEAD] if self.version is None else []
-        theirs = (
-            sorted((self.newest or frozenset({"the application's revisions"})) - self.revisions) if self.behind else []
-        )
-        return [*ours, *theirs, *self.missing]
+        return [*([HEAD] if self.version is None else []), *self.unapplied, *self.missing]
 
 
 def look(connection: Connection, wanted: Wanted) -> State:
@@ -72,12 +63,24 @@ def look(connection: Connection, wanted: Wanted) -> State:
     missing = [name for name in OUR_TABLES if name not in there]
     if wanted.metadata is not None:
         missing += [table.fullname for table in missing_tables(connection, wanted.metadata.sorted_tables)]
-    folder = wanted.folder
-    revisions = _select(connection, "version_num", APPLICATION_VERSION_TABLE, there) if folder is not None else []
-    return State(
-        version, found == fingerprint(rows), tuple(missing), frozenset(str(row[0]) for row in revisions),
-        heads_of(folder) if folder is not None else None, folder is not None,
-    )  # fmt: skip
+    state = State(version, found == fingerprint(rows), tuple(missing))
+    if wanted.folder is None:
+        return state
+    at = frozenset(str(row[0]) for row in _select(connection, "version_num", APPLICATION_VERSION_TABLE, there))
+    unapplied, strangers = _folder(wanted.folder, at)
+    return replace(state, unapplied=unapplied, revisions=at, strangers=strangers)
+
+
+def _folder(folder: Path, at: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what of a folder the database lacks, and what it has that the folder does not know."""
+    line = line_of(folder)
+    if line is not None:
+        strangers = at - line.known
+        return () if strangers else tuple(sorted(line.heads - at)), tuple(sorted(strangers))
+    from settings.database.migrations.alembic_runner import Folder
+
+    scripts = Folder(folder, APPLICATION_VERSION_TABLE)
+    return tuple(scripts.unapplied(at)), tuple(scripts.unknown(at))
 
 
 def missing_tables(connection: Connection, tables: Iterable[Table]) -> list[Table]:

@@ -1,0 +1,63 @@
+"""P3 and P4: the first migration of an empty database, and finding that there is nothing to migrate or mend."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from settings.database.manager import DatabaseManager, SmartConnectionManager
+from settings.database.migrations import MigrationManager
+from settings.database.migrations.alembic_runner import OURS, Folder
+from settings.database.model import DatabaseSettings
+from settings.database.tables import VERSION_TABLE
+from tests.benchmarks.harness import Bar, Sampler, per_call
+from tests.servers import PostgresServer
+
+
+def _version(engine: Engine) -> Callable[[], object]:
+    def select() -> object:
+        with engine.connect() as connection:
+            return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+
+    return select
+
+
+def _upgrade(engine: Engine) -> Callable[[], object]:
+    def upgrade() -> object:
+        with engine.begin() as connection:
+            return Folder(OURS, VERSION_TABLE).upgrade(connection)
+
+    return upgrade
+
+
+@contextlib.contextmanager
+def _engine(kind: str) -> Iterator[Engine]:
+    with contextlib.ExitStack() as stack:
+        if kind == "postgresql":
+            server = PostgresServer().start()
+            stack.callback(server.close)
+            url = server.new_database()
+        else:
+            url = f"sqlite:///{Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'app.db'}"
+        settings = DatabaseSettings.model_validate({"url": url, "fallback_url": None})
+        database = DatabaseManager(SmartConnectionManager(settings, app_name="benchmark", strict=True))
+        stack.callback(database.close)
+        yield database.engine
+
+
+@contextlib.contextmanager
+def _nothing_to_do(kind: str, theirs: Callable[[Engine], Callable[[], object]]) -> Iterator[tuple[Sampler, Sampler]]:
+    with _engine(kind) as engine:
+        manager = MigrationManager(engine)
+        assert manager.ensure_tables_exist().status == "ok"
+        yield per_call(manager.ensure_tables_exist, number=50), per_call(theirs(engine), number=20)
+
+
+VERSION, UPGRADE = "one SELECT version_num", "Alembic's upgrade() with nothing to do"
+BARS = [
+    Bar("P4.pg.version", "nothing to do, PostgreSQL", VERSION, 4.0, lambda: _nothing_to_do("postgresql", _version), 9),
+    Bar("P4.pg.alembic", "nothing to do, PostgreSQL", UPGRADE, 0.2, lambda: _nothing_to_do("postgresql", _upgrade), 9),
+    Bar("P4.sqlite.alembic", "nothing to do, SQLite", UPGRADE, 0.2, lambda: _nothing_to_do("sqlite", _upgrade), 9),
+]
