@@ -127,8 +127,12 @@ def test_a_failed_click_says_so(browser: Browser, make_app: MakeApp, world: Worl
     with page(browser, make_app()):
         world.alerts.broken = OSError("gone")
         browser.run("document.querySelector('#alert-1 button.primary').click()")
-        wait_until(lambda: "503" in browser.text("#lost"), seconds=10, what="the message")
-        assert "does not answer" in browser.text("#verdict") or browser.count("#alert-1 button:enabled") == 2
+        wait_until(lambda: "503" in browser.text("#failed"), seconds=10, what="the message")
+        world.alerts.broken = None
+        wait_until(lambda: browser.count("#alert-1 button:enabled") == 2, seconds=10, what="the buttons")
+        assert "503" in browser.text("#failed")
+        browser.click("#alert-1 button.primary")
+        wait_until(lambda: browser.text("#failed") == "", seconds=10, what="the end of the message")
 
 
 def test_hostile_text_stays_text(browser: Browser, make_app: MakeApp, world: World) -> None:
@@ -163,6 +167,8 @@ def test_a_lost_connection_is_confessed(browser: Browser, make_app: MakeApp) -> 
     wait_until(lambda: "Connection lost" in browser.text("#lost"), seconds=10, what="the banner")
     assert "UTC" in browser.text("#lost")
     assert browser.driver.title.startswith("Connection lost")
+    assert browser.text("#pulse").startswith("Lost, as of")
+    assert browser.pale() == []
     with serving(app, port):
         wait_until(lambda: browser.text("#lost") == "", seconds=20, what="the end of the banner")
         assert browser.driver.title == "All well · shop"

@@ -6,7 +6,9 @@
   const pollMs = Number(document.body.dataset.pollSeconds) * 1000;
   const slowestMs = 15000;
   const timeoutMs = 8000;
+  const afterActionMs = 1100; // another process may keep what it read for a second
   const lost = document.getElementById("lost");
+  const failed = document.getElementById("failed");
   const news = document.getElementById("news");
   let seenAt = document.querySelector("#pulse time").textContent;
   let failures = 0;
@@ -96,6 +98,8 @@
     failures += 1;
     document.body.classList.remove("polling");
     document.body.classList.add("lost");
+    document.getElementById("pulse-word").textContent = "Lost, as of";
+    document.getElementById("icon").href = `${page}/static/unknown.svg`;
     document.title = `Connection lost · ${document.title.replace(/^Connection lost · /, "")}`;
     const signedOut = error.message === "401" || error.message === "404";
     const why = signedOut ? "You are signed out." : `Connection lost (${error.message}).`;
@@ -123,13 +127,15 @@
     try {
       const answer = await fetch(form.action, { method: "POST", redirect: "manual" });
       if (answer.type !== "opaqueredirect") throw new Error(`the server answered ${answer.status}`);
+      failed.hidden = true;
       news.textContent = `Done: ${button.textContent}`;
       if (document.activeElement === document.body) document.getElementById("alerts-title").focus();
-      timer = setTimeout(poll, 1100);
+      clearTimeout(timer);
+      timer = setTimeout(poll, afterActionMs);
     } catch (error) {
       button.disabled = false;
-      lost.textContent = `That did not work: ${error.message}. Nothing may have changed; look at the alert before you try again.`;
-      lost.hidden = false;
+      failed.textContent = `That did not work: ${error.message}. Look at the alert again before you repeat it.`;
+      failed.hidden = false;
     }
   }
 
