@@ -9,43 +9,63 @@ from typing import Any
 from loguru import logger
 
 from settings.logs.diagnosis import UNREADABLE, explained
-from settings.logs.levels import NUMBERS
+from settings.logs.levels import CRITICAL, NUMBERS
+from settings.logs.masking import text_of
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fingerprint", "taskName"}
 
 
-def text_of_record(record: logging.LogRecord) -> str:
-    """Return the message of a record; one whose arguments do not fit is shown with both."""
-    try:
-        return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - the standard library prints a traceback instead, and the line is lost
-        why = explained(UNREADABLE, error=f"{type(error).__name__}: {error}")
-        return f"{record.msg!r} with the arguments {record.args!r}: {why}"
-
-
 class Bridge(logging.Handler):
-    """The one handler of the root logger: hands to loguru what `passes` lets through.
+    """The one handler of the root logger: hands to loguru what is not held back; the sink does not decide again.
 
     Args:
-        passes: Decides on a record, given its message; not asked again by the sink.
+        limit_from: Number of the level from which repeated records are held back; CRITICAL never is.
+        fingerprint: Makes a fingerprint of file, line, text and exception.
+        should_log: Counts a fingerprint, and says whether the record passes.
     """
 
-    def __init__(self, passes: Callable[[logging.LogRecord, str], str | None]) -> None:
+    def __init__(
+        self,
+        limit_from: int,
+        fingerprint: Callable[[str, int, str, BaseException | None], str],
+        should_log: Callable[[str, object], bool],
+    ) -> None:
         super().__init__(level=0)
-        self._passes = passes
+        self._limit_from, self._fingerprint, self._should_log = limit_from, fingerprint, should_log
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Decide, and only then emit; loguru has locks of its own."""
-        message = text_of_record(record)
-        fingerprint = self._passes(record, message)
-        if fingerprint is None:
-            return False
+        """Decide before anything is built, and then hand over; loguru has locks of its own."""
+        try:
+            message = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - the standard library prints a traceback, and the line is lost
+            message = _with_arguments(record, error)
+        fingerprint = ""
+        if self._limit_from <= record.levelno < CRITICAL:
+            error_info = record.exc_info
+            fingerprint = record.__dict__.get("fingerprint") or self._fingerprint(
+                record.pathname, record.lineno, message, error_info[1] if error_info else None
+            )
+            if not self._should_log(fingerprint, record):
+                return False
         hand_over(record, message, fingerprint)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand over a record that something else gave to this handler directly."""
         self.handle(record)
+
+
+def text_of_record(record: logging.LogRecord) -> str:
+    """Return the text of a record; one whose arguments do not fit is shown with them."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - as in Bridge.handle
+        return _with_arguments(record, error)
+
+
+def _with_arguments(record: logging.LogRecord, error: Exception) -> str:
+    why = explained(UNREADABLE, error=f"{type(error).__name__}: {error}")
+    return f"{text_of(record.msg)!r} with the arguments {text_of(record.args)}: {why}"
 
 
 def hand_over(record: logging.LogRecord, message: str, fingerprint: str) -> None:

@@ -51,14 +51,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
-def _lines(trace: TracebackType | None) -> dict[tuple[str, int], None]:
-    lines: dict[tuple[str, int], None] = {}
-    while trace is not None:
-        lines[trace.tb_frame.f_code.co_filename, trace.tb_lineno] = None
-        trace = trace.tb_next
-    return lines
-
-
 def _said(error: BaseException) -> str:
     try:
         return str(error)
@@ -66,15 +58,18 @@ def _said(error: BaseException) -> str:
         return ""
 
 
-def _parts(error: BaseException) -> tuple[str, ...]:
-    """Return type chain and way of an exception, the deepest lines where there are too many."""
-    types = [f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error)]
-    way = [f"{file}:{line}" for file, line in _lines(error.__traceback__)]
-    return (*types, "", *way[-_DEEPEST:])
+def _way(error: BaseException) -> list[str]:
+    """Return the lines from where an exception was caught to where it was raised, each once."""
+    lines: dict[str, None] = {}
+    trace = error.__traceback__
+    while trace is not None:
+        lines[f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"] = None
+        trace = trace.tb_next
+    return list(lines)[-_DEEPEST:]
 
 
 class Fingerprints:
-    """Makes fingerprints, and keeps the last ones; thread-safe."""
+    """Makes fingerprints, and keeps the last ones beside what they were made of; thread-safe."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[object, ...], str] = {}
@@ -88,18 +83,47 @@ class Fingerprints:
             message: Its text; counts only where there is no exception.
             error: Its exception.
         """
-        key: tuple[object, ...] = (file, line, message)
-        if error is not None:
-            message = _said(error)
-            key = (file, line, message, *_parts(error))
-        found = self._kept.get(key)
-        return self._make(key, message) if found is None else found
+        if error is None:
+            key: tuple[object, ...] = (file, line, message)
+        else:
+            key = _marks(file, line, error)
+        return self._kept.get(key) or self._make(key, file, line, message, error)
 
-    def _make(self, key: tuple[object, ...], message: str) -> str:
-        parts = [*key[:2], without_variables(message), *key[3:]]
-        digest = blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=7).hexdigest()
-        if len(message) <= _LONGEST_KEPT:
+    def _make(self, key: tuple[object, ...], file: str, line: int, message: str, error: BaseException | None) -> str:
+        said = message if error is None else _said(error)
+        parts = [file, str(line), without_variables(said), *([] if error is None else _parts(error))]
+        digest = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=7).hexdigest()
+        if len(said) <= _LONGEST_KEPT:
             if len(self._kept) >= _SPARE_ROOM:
                 self._kept.clear()
             self._kept[key] = digest
         return digest
+
+
+def _parts(error: BaseException) -> list[str]:
+    return [*(f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error)), *_way(error)]
+
+
+def _marks(file: str, line: int, error: BaseException) -> tuple[object, ...]:
+    """Return what tells an exception from others as cheaply as can be: same marks, same text, chain and way."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - as in _said, whose call would cost a tenth of all this
+        text = ""
+    trace = error.__traceback__
+    if trace is None:
+        return (file, line, type(error), text, *map(type, _chain(error)))
+    code = trace.tb_frame.f_code
+    marks = (file, line, type(error), text, code.co_filename, code.co_firstlineno, trace.tb_lasti)
+    if trace.tb_next is None and error.__cause__ is None and error.__context__ is None:
+        return marks  # caught where it was raised
+    return (*marks, *_further_marks(trace.tb_next), *map(type, _chain(error)))
+
+
+def _further_marks(trace: TracebackType | None) -> list[object]:
+    marks: list[object] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        marks += (code.co_filename, code.co_firstlineno, trace.tb_lasti)
+        trace = trace.tb_next
+    return marks

@@ -14,6 +14,7 @@ NUMBERS: Mapping[str, int] = {
     "ERROR": 40,
     "CRITICAL": 50,
 }
+ERROR, CRITICAL = NUMBERS["ERROR"], NUMBERS["CRITICAL"]
 
 
 def number_of(level: str) -> int:
@@ -35,12 +36,17 @@ class Levels:
     Args:
         base: Name of the lowest level.
         by_name: Levels of single loggers: a stdlib logger's name, or a module's for loguru.
+
+    Attributes:
+        base: Number of the lowest level.
+        by_name: Numbers of the levels of single loggers.
+        all_from: The number from which everything is shown, of every logger.
     """
 
     def __init__(self, base: str, by_name: Mapping[str, str]) -> None:
         self._before: dict[str, int] = {}
-        self._by_name: dict[str, int] = {}
-        self.base = 0
+        self.by_name: dict[str, int] = {}
+        self.base = self.all_from = 0
         self.set(base)
         for name, level in by_name.items():
             self.set(level, name)
@@ -48,12 +54,7 @@ class Levels:
     @property
     def lowest(self) -> int:
         """The number below which nothing is shown, of any logger."""
-        return min(self.base, *self._by_name.values(), self.base)
-
-    @property
-    def single(self) -> bool:
-        """Whether some logger has a level of its own."""
-        return bool(self._by_name)
+        return min([self.base, *self.by_name.values()])
 
     def set(self, level: str, logger: str | None = None) -> None:
         """Set the lowest level, or that of one logger and all below it.
@@ -63,16 +64,17 @@ class Levels:
         """
         number, name = number_of(level), logger or ""
         if name:
-            self._by_name = {**self._by_name, name: number}
+            self.by_name = {**self.by_name, name: number}
         else:
             self.base = number
+        self.all_from = max([self.base, *self.by_name.values()])
         known = logging.getLogger(name)
         self._before.setdefault(name, known.level)
         known.setLevel(number)
 
     def of(self, name: str | None) -> int:
         """Return the number of the lowest level that is shown of the logger of that name."""
-        by_name, prefix = self._by_name, name or ""
+        by_name, prefix = self.by_name, (name or "") if self.by_name else ""
         while prefix:
             if (found := by_name.get(prefix)) is not None:
                 return found

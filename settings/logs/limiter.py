@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from heapq import nlargest
-from operator import attrgetter
 from typing import Any
 
 from settings.forks import watch_forks
@@ -78,14 +77,17 @@ class RepeatedError:
 
 
 class _Detail:
-    """The counts of an error that came more than once; `reported` of `suppressed` stood in a summary already."""
+    """The counts of an error that came more than once; `reported` of `suppressed` stood in a summary already.
 
-    __slots__ = ("about", "fingerprint", "first_seen", "held_since", "last_seen", "reported", "seen", "suppressed")
+    Moments are those of the monotonic clock, and become the wall's when they are read.
+    """
+
+    __slots__ = ("about", "fingerprint", "first_seen", "held_since", "last_seen", "logged", "reported", "suppressed")
 
     def __init__(self, fingerprint: str, first_seen: float, about: About = About()) -> None:
         self.fingerprint, self.about = fingerprint, about
         self.first_seen = self.last_seen = self.held_since = first_seen
-        self.seen, self.suppressed, self.reported = 1, 0, 0
+        self.logged, self.suppressed, self.reported = 1, 0, 0
 
 
 class _Entry:
@@ -100,6 +102,10 @@ class _Entry:
 
 def _about(occurrence: object) -> About:
     return About(mask_urls(str(occurrence))[:EXAMPLE_LENGTH])
+
+
+def _seen(detail: _Detail) -> int:
+    return detail.logged + detail.suppressed
 
 
 def _nobody(_summary: Summary) -> None: ...
@@ -123,6 +129,7 @@ class ErrorRateLimiter:
 
     _entries: dict[str, _Entry]
     _held: list[_Detail]
+    _latest: _Entry | None
     _others: _Detail
 
     def __init__(
@@ -150,25 +157,35 @@ class ErrorRateLimiter:
         """
         now = self._clock()
         fresh = begins = False
-        with self._lock:
-            entry = self._entries.pop(fingerprint, None)
+        self._lock.acquire()  # a with statement costs half as much again
+        try:
+            entry = self._entries.get(fingerprint)
             if entry is None:
-                self._remember(fingerprint, now)
-                return True
-            self._entries[fingerprint] = entry  # at the end: the one used last
+                return self._remember(fingerprint, now)
+            if entry is not self._latest:
+                self._use(fingerprint, entry)
             detail = entry.detail
             if detail is None:
-                fresh, detail = True, self._second(fingerprint, entry, now)
-            detail.seen += 1
-            detail.last_seen = self._wall()
-            passes = self._passes(entry, now)
-            if not passes:
+                fresh, detail = True, _Detail(fingerprint, entry.window_end - WINDOW_SECONDS)
+                entry.detail = detail
+            detail.last_seen = now
+            if now >= entry.window_end:
+                entry.window_end, entry.passed = now + WINDOW_SECONDS, 0
+            if passes := entry.passed < self._per_minute:
+                entry.passed += 1
+                detail.logged += 1
+                self._logged += 1
+            else:
+                if detail.suppressed == detail.reported:
+                    begins = self._hold(detail)
+                self._suppressed += 1
                 detail.suppressed += 1
-                begins = detail.suppressed - detail.reported == 1 and self._hold(detail)
+        finally:
+            self._lock.release()
         if fresh:
             detail.about = self._describe(occurrence)
         if begins:
-            self._on_hold(Summary(fingerprint, 1, detail.held_since, detail.last_seen, detail.about))
+            self._on_hold(self._summary_of(detail, 1))
         return passes
 
     def statistics(self) -> Mapping[str, int]:
@@ -187,14 +204,14 @@ class ErrorRateLimiter:
             held, self._held = self._held, []
             if self._others.suppressed > self._others.reported:
                 held.append(self._others)
-        return [self._summary(detail) for detail in held]
+        return [summary for summary in map(self._take, held) if summary.suppressed]
 
     def repeated(self, limit: int = 20) -> list[RepeatedError]:
         """Return the remembered errors that came more than once, the most frequent first."""
         with self._lock:
             entries = list(self._entries.values())
         details = [entry.detail for entry in entries if entry.detail is not None]
-        return [_repeated(detail) for detail in nlargest(limit, details, key=attrgetter("seen"))]
+        return [self._repeated_of(detail) for detail in nlargest(limit, details, key=_seen)]
 
     def reset(self) -> None:
         """Forget every count and fingerprint."""
@@ -208,30 +225,20 @@ class ErrorRateLimiter:
         return self.summaries()
 
     def _forget(self) -> None:
-        self._entries, self._held = {}, []
+        self._entries, self._held, self._latest = {}, [], None
         self._others = _Detail(OTHERS, 0.0, About("errors of more kinds at once than LOG_MAX_FINGERPRINTS"))
         self._logged = self._suppressed = 0
 
-    def _remember(self, fingerprint: str, now: float) -> None:
+    def _remember(self, fingerprint: str, now: float) -> bool:
         if len(self._entries) >= self._max:
             del self._entries[next(iter(self._entries))]  # what is held back of it stays in self._held
-        self._entries[fingerprint] = _Entry(now + WINDOW_SECONDS)
-        self._logged += 1
-
-    def _second(self, fingerprint: str, entry: _Entry, now: float) -> _Detail:
-        first = self._wall() - (now - (entry.window_end - WINDOW_SECONDS))
-        entry.detail = _Detail(fingerprint, first)
-        return entry.detail
-
-    def _passes(self, entry: _Entry, now: float) -> bool:
-        if now >= entry.window_end:
-            entry.window_end, entry.passed = now + WINDOW_SECONDS, 0
-        if entry.passed >= self._per_minute:
-            self._suppressed += 1
-            return False
-        entry.passed += 1
+        self._latest = self._entries[fingerprint] = _Entry(now + WINDOW_SECONDS)
         self._logged += 1
         return True
+
+    def _use(self, fingerprint: str, entry: _Entry) -> None:
+        """Put an entry where the one used last stands: at the end."""
+        self._latest = self._entries[fingerprint] = self._entries.pop(fingerprint, entry)
 
     def _hold(self, detail: _Detail) -> bool:
         """Put it on the list of the next summary, or count it with the others when that is full."""
@@ -247,10 +254,20 @@ class ErrorRateLimiter:
         detail.reported += 1
         return False
 
-    def _summary(self, detail: _Detail) -> Summary:
+    def _take(self, detail: _Detail) -> Summary:
         with self._lock:
             count, detail.reported = detail.suppressed - detail.reported, detail.suppressed
-            return Summary(detail.fingerprint, count, detail.held_since, detail.last_seen, detail.about)
+            return self._summary_of(detail, count)
+
+    def _summary_of(self, detail: _Detail, count: int) -> Summary:
+        began = self._wall() - self._clock()
+        return Summary(detail.fingerprint, count, began + detail.held_since, began + detail.last_seen, detail.about)
+
+    def _repeated_of(self, detail: _Detail) -> RepeatedError:
+        began, about = self._wall() - self._clock(), detail.about
+        return RepeatedError(detail.fingerprint, _seen(detail), detail.suppressed,
+                             began + detail.first_seen, began + detail.last_seen,
+                             about.example, about.where, about.level)  # fmt: skip
 
     def before_fork(self) -> None:
         """Take the lock."""
@@ -264,9 +281,3 @@ class ErrorRateLimiter:
         """Count from zero: what the parent has seen, the parent reports."""
         self._lock = threading.RLock()
         self._forget()
-
-
-def _repeated(detail: _Detail) -> RepeatedError:
-    about = detail.about
-    return RepeatedError(detail.fingerprint, detail.seen, detail.suppressed, detail.first_seen, detail.last_seen,
-                         about.example, about.where, about.level)  # fmt: skip

@@ -156,6 +156,7 @@ class Output:
         self.failing[name] = str(error)
         if first and sys.stderr is not None:
             try:
-                print(f"log: {explained(DESTINATION, target=name, error=error)}", file=sys.stderr, flush=True)  # noqa: T201 - the log itself cannot say it
+                words = explained(DESTINATION, target=name, error=error)
+                print(f"log: {words}", file=sys.stderr, flush=True)  # noqa: T201 - the log itself cannot say it
             except (OSError, ValueError):
                 return  # standard error is gone too; the count stays

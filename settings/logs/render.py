@@ -30,7 +30,7 @@ def _bound(record: Record) -> dict[str, object]:
     found = {**current_fields(), **record["extra"]}
     known = {name: value if isinstance(value, _STRUCTURED) else text_of(value)
              for name, value in found.items() if value is not None}  # fmt: skip
-    return {name: value for name, value in known.items() if value != ""}
+    return {name: value for name, value in known.items() if value != "" and name != "fingerprint"}
 
 
 class TextLines:

@@ -9,21 +9,21 @@ from typing import Any, Protocol, TextIO
 
 from loguru import logger
 
+from settings.forks import watch_forks
+from settings.logs.about import Call, Describer
 from settings.logs.bridge import Bridge, Takeover
 from settings.logs.context import Bound
 from settings.logs.diagnosis import DESTINATION, UNREADABLE, explained
 from settings.logs.fingerprint import Fingerprints
-from settings.logs.levels import Levels, number_of
-from settings.logs.limiter import EXAMPLE_LENGTH, About, ErrorRateLimiter, RepeatedError
-from settings.logs.masking import Masker, harmless, text_of
+from settings.logs.levels import CRITICAL, ERROR, NUMBERS, Levels, number_of
+from settings.logs.limiter import ErrorRateLimiter, RepeatedError
+from settings.logs.masking import Masker
 from settings.logs.model import LogsSettings
 from settings.logs.output import Destination, LogFile, Output, Stream
 from settings.logs.render import JsonLines, Lines, TextLines
 from settings.logs.storms import Storms
 from settings.logs.uncaught import UncaughtHooks
 from settings.probe import Fact, HealthStatus, Reading
-
-_CRITICAL = 50
 
 
 class LoguruDefault:
@@ -73,19 +73,25 @@ class Logs:
         self.limiter = ErrorRateLimiter(
             per_minute=settings.errors_per_minute,
             max_fingerprints=settings.max_fingerprints,
-            describe=self._about,
+            describe=Describer(masker),
             on_hold=lambda first: self._storms.begin(first),
         )
         self._storms = Storms(summaries=self.limiter.summaries, say=self._say, interval=settings.summary_interval)
-        self._fingerprints = Fingerprints()
+        self._should_log, self._fingerprint = self.limiter.should_log, Fingerprints().of
         self._levels = Levels(settings.level, settings.levels)
-        self._takeover, self._hooks = Takeover(Bridge(self._passes)), UncaughtHooks()
+        self._takeover, self._hooks = (
+            Takeover(Bridge(self._limit_from, self._fingerprint, self._should_log)),
+            UncaughtHooks(),
+        )
         self._lock, self._closed = threading.RLock(), False
         self._default_taken = LoguruDefault.take()
-        self._sink = self._add_sink()
+        self._sinks: list[int] = []
+        self._covered = sys.maxsize
+        self._cover()
         self._takeover.install()
         self._hooks.install()
         atexit.register(self.close)
+        watch_forks(self)
 
     def bound(self, **fields: object) -> Bound:
         """Return a `with` block whose log lines bear these fields; each is turned to text when a line is written."""
@@ -103,9 +109,26 @@ class Logs:
         """
         with self._lock:
             self._levels.set(level, logger)
-            if not self._closed:
-                earlier, self._sink = self._sink, self._add_sink()
-                _remove(earlier)
+            self._cover()
+
+    def error(self, message: str, *, exception: BaseException | None = None, **fields: object) -> None:
+        """Log an error; one that is held back costs a tenth of what it costs through loguru.
+
+        Args:
+            message: The text; braces in it are only braces.
+            exception: What was raised, for its traceback.
+            fields: Put on the line.
+        """
+        caller = sys._getframe(1)
+        mark: dict[str, object] = {}
+        if self._limit_from <= ERROR >= self._levels.of(caller.f_globals.get("__name__")):
+            call = Call(caller.f_code.co_filename, caller.f_lineno, message, exception)
+            fingerprint = str(fields.get("fingerprint") or self._fingerprint(*call))
+            if not self._should_log(fingerprint, call):
+                return
+            mark = {"fingerprint": fingerprint, "decided": True}
+        log = logger.bind(**fields).patch(lambda record: record.update(mark))  # type: ignore[typeddict-item] # loguru's Record takes no keys of others
+        log.opt(depth=1, exception=exception).error(message)
 
     def start(self) -> None:
         """Start the timer of the summaries now; without this it starts when the first error is held back."""
@@ -142,62 +165,59 @@ class Logs:
         self._hooks.restore()
         self._takeover.restore()
         self._levels.restore()
-        _remove(self._sink)
+        for number in self._sinks:
+            _remove(number)
         if self._default_taken:
             LoguruDefault.give_back()
         self._output.close()
 
-    def _add_sink(self) -> int:
-        return logger.add(
+    def before_fork(self) -> None:
+        """Take no lock: the one of this object is held while loguru's is taken, which a fork has by now."""
+
+    def after_fork_in_parent(self) -> None:
+        """Change nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Tell the child's own last summaries when it ends, a child of multiprocessing too, which runs no atexit."""
+        self._lock = threading.RLock()
+        if (processes := sys.modules.get("multiprocessing.util")) is not None:
+            processes.register_after_fork(self, lambda logs: processes.Finalize(None, logs.close, exitpriority=0))
+
+    def _cover(self) -> None:
+        """See to it that loguru hands over everything that may be shown.
+
+        A further sink takes what lies below the earlier ones: to replace one would lose a record, or show it twice.
+        """
+        lowest, covered = self._levels.lowest, self._covered
+        if lowest >= covered or self._closed:
+            return
+        self._covered = lowest
+        number = logger.add(
             self._output.write,
-            level=self._levels.lowest,
+            level=lowest,
             format=self._template,
-            filter=self._accepts,
+            filter=lambda record: record["level"].no < covered and self._accepts(record),
             backtrace=False,
             diagnose=False,
             catch=False,
         )
+        self._sinks.append(number)
 
     def _accepts(self, record: Any) -> bool:  # noqa: ANN401 - loguru's own Record exists only in its stub
         """Decide on a record of loguru's, before it renders anything."""
         if "decided" not in record:
             number = record["level"].no
-            if self._levels.single and number < self._levels.of(record["name"]):
+            if number < self._levels.all_from and number < self._levels.of(record["name"]):
                 return False
-            if self._limit_from <= number < _CRITICAL:
-                fingerprint = record["fingerprint"] = self._fingerprint(record)
-                if not self.limiter.should_log(fingerprint, record):
+            if self._limit_from <= number < CRITICAL:
+                found = record["exception"]
+                fingerprint = record["extra"].get("fingerprint") or self._fingerprint(
+                    record["file"].path, record["line"], record["message"], found and found.value
+                )
+                if not self._should_log(fingerprint, record):
                     return False
+                record["fingerprint"] = fingerprint
         return not (self._output.interrupted and self._output.keep_for_later(self._line(record)))
-
-    def _passes(self, record: logging.LogRecord, message: str) -> str | None:
-        """Return the fingerprint of a stdlib record that passes, empty below LOG_LIMIT_LEVEL; None holds it back."""
-        if not self._limit_from <= record.levelno < _CRITICAL:
-            return ""
-        given = vars(record).get("fingerprint")
-        error = record.exc_info[1] if record.exc_info else None
-        fingerprint = given or self._fingerprints.of(record.pathname, record.lineno, message, error)
-        return fingerprint if self.limiter.should_log(fingerprint, (record, message)) else None
-
-    def _fingerprint(self, record: dict[str, Any]) -> str:
-        if (given := record["extra"].get("fingerprint")) is not None:
-            return text_of(given)
-        error = record["exception"].value if record["exception"] else None
-        return self._fingerprints.of(record["file"].path, record["line"], record["message"], error)
-
-    def _about(self, occurrence: Any) -> About:  # noqa: ANN401 - a record of loguru's or one of the standard library's
-        if isinstance(occurrence, tuple):
-            found, message = occurrence
-            error = found.exc_info[1] if found.exc_info else None
-            where, level = f"{found.pathname}:{found.lineno}", found.levelname
-        else:
-            error = occurrence["exception"].value if occurrence["exception"] else None
-            where, level = f"{occurrence['file'].path}:{occurrence['line']}", occurrence["level"].name
-            message = occurrence["message"]
-        if error is not None:
-            message = f"{type(error).__name__}: {text_of(error)} ({message})"
-            where = _raised(error) or where
-        return About(harmless(self._masker(message))[:EXAMPLE_LENGTH], where, level)
 
     def _template(self, record: Any) -> str:  # noqa: ANN401 - as above
         record["rendered"] = self._line(record)  # here, where loguru holds no lock, so that a __str__ may take its own
@@ -206,27 +226,20 @@ class Logs:
     def _line(self, record: dict[str, Any]) -> str:
         try:
             return self._lines(record)
-        except Exception as error:  # noqa: BLE001 - a line that says so, instead of an error where something was logged
+        except Exception as error:  # noqa: BLE001 - a line that says so, not an error where something is logged
             why = explained(UNREADABLE, error=type(error).__name__)
             return self._masker(f"{record['level'].name} {record['name']}:{record['line']} - {why}\n")
 
     def _say(self, level: str, message: str, fields: Mapping[str, object]) -> None:
-        def ours(record: Any) -> None:  # noqa: ANN401 - as loguru has it
+        def ours(record: Any) -> None:  # noqa: ANN401 - as above
             record.update(name=__package__, function="", line=0, repeated=fields, decided=True)
 
-        logger.patch(ours).log(level, message)
+        logger.patch(ours).log(level if level in NUMBERS else "ERROR", message)
 
 
-def _raised(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""
-
-
-def _remove(sink: int) -> None:
+def _remove(number: int) -> None:
     try:
-        logger.remove(sink)
+        logger.remove(number)
     except ValueError:
         return  # the application has removed all sinks
 

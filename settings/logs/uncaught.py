@@ -5,7 +5,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, TextIO
 
 Hook = Callable[..., None]
@@ -21,7 +21,7 @@ class UncaughtHooks:
     """
 
     def __init__(self) -> None:
-        self._before: list[tuple[Any, str, Hook, Hook]] = []
+        self._before: list[tuple[ModuleType, str, Hook, Hook]] = []
 
     def install(self) -> None:
         """Take the hooks."""
@@ -37,7 +37,7 @@ class UncaughtHooks:
             if getattr(module, name) is ours:
                 setattr(module, name, earlier)
 
-    def _replace(self, module: Any, name: str, make: Callable[[Hook], Hook]) -> None:  # noqa: ANN401 - modules are not typed by name
+    def _replace(self, module: ModuleType, name: str, make: Callable[[Hook], Hook]) -> None:
         earlier = getattr(module, name)
         ours = make(earlier)
         setattr(module, name, ours)

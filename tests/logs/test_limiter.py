@@ -1,28 +1,53 @@
-"""The limiter's law, its bound and its child."""
+"""The limiter's law, its bound, its lock and its child."""
 
 import os
+import signal
+import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settings.logs.limiter import ErrorRateLimiter
+from settings.logs.limiter import OTHERS, About, ErrorRateLimiter, Summary
+
+Step = tuple[str, float, bool]
+steps = st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 40), st.booleans()), max_size=200)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 40)), max_size=200), st.integers(1, 4))
-def test_seen_is_logged_plus_suppressed_plus_nothing(calls: list[tuple[str, float]], room: int) -> None:
-    """For any order of errors, any pace and any memory: every one is in a line or in exactly one summary."""
+@given(steps, st.integers(1, 4), st.integers(0, 3))
+def test_seen_is_logged_plus_suppressed(calls: list[Step], room: int, per_minute: int) -> None:
+    """For any order, pace, memory and times of summing up: each error is one that passed, or in one summary."""
     now = 0.0
-    limiter = ErrorRateLimiter(per_minute=2, max_fingerprints=room, clock=lambda: now, wall=lambda: now + 1)
-    passed = 0
-    for fingerprint, pause in calls:
+    limiter = ErrorRateLimiter(per_minute=per_minute, max_fingerprints=room, clock=lambda: now, wall=lambda: now + 9)
+    passed, summaries = 0, list[Summary]()
+    for fingerprint, pause, sum_up in calls:
         now += pause
         passed += limiter.should_log(fingerprint)
+        summaries += limiter.summaries() if sum_up else []
+        figures = limiter.statistics()
+        assert figures["seen"] == figures["logged"] + figures["suppressed"]
+        assert figures["fingerprints"] <= room
+    summaries += limiter.close()
     figures = limiter.statistics()
-    assert figures["seen"] == len(calls) == figures["logged"] + figures["suppressed"]
-    assert figures["logged"] == passed
-    assert sum(each.suppressed for each in limiter.summaries()) == figures["suppressed"]
+    assert (figures["seen"], figures["logged"]) == (len(calls), passed)
+    assert sum(each.suppressed for each in summaries) == figures["suppressed"]
+    assert all(each.suppressed > 0 and 9 <= each.first_seen <= each.last_seen <= now + 9.1 for each in summaries)
     assert limiter.summaries() == []
-    assert figures["fingerprints"] <= room
+
+
+@given(steps)
+def test_no_more_than_the_limit_pass_in_a_minute(calls: list[Step]) -> None:
+    """From the first one on, two pass each minute and every further one is held back."""
+    now = 0.0
+    limiter = ErrorRateLimiter(per_minute=2, clock=lambda: now)
+    begun: dict[str, float] = {}
+    passed: dict[str, int] = {}
+    for fingerprint, pause, _ in calls:
+        now += pause
+        if fingerprint not in begun or now >= begun[fingerprint] + 60:
+            begun[fingerprint], passed[fingerprint] = now, 0
+        passed[fingerprint] += 1
+        assert limiter.should_log(fingerprint) == (passed[fingerprint] <= 2)
 
 
 def test_a_minute_later_the_same_error_passes_again() -> None:
@@ -32,6 +57,120 @@ def test_a_minute_later_the_same_error_passes_again() -> None:
     assert [limiter.should_log("x") for _ in range(3)] == [True, False, False]
     now = 60.0
     assert limiter.should_log("x")
+
+
+def test_the_one_unused_for_longest_is_forgotten() -> None:
+    """Use keeps a fingerprint; what is forgotten passes again, and what was held back of it is summed up still."""
+    limiter = ErrorRateLimiter(per_minute=1, max_fingerprints=2)
+    for fingerprint in ("a", "b", "b", "a", "c"):
+        limiter.should_log(fingerprint)
+    assert not limiter.should_log("a")
+    assert limiter.should_log("b")
+    assert {each.fingerprint: each.suppressed for each in limiter.summaries()} == {"a": 2, "b": 1}
+
+
+def test_more_storms_than_are_remembered_are_summed_up_together() -> None:
+    """Memory is bounded between two summaries too, and no count is lost."""
+    limiter = ErrorRateLimiter(per_minute=1, max_fingerprints=3)
+    for n in range(10):
+        for _ in range(4):
+            limiter.should_log(f"error {n}")
+    found = {each.fingerprint: each.suppressed for each in limiter.summaries()}
+    assert found == {"error 0": 3, "error 1": 3, "error 2": 3, OTHERS: 21}
+    assert limiter.summaries() == []
+
+
+def test_the_hold_is_told_once_between_summaries() -> None:
+    """`on_hold` hears of the first record that is held back, with its example."""
+    heard: list[Summary] = []
+    limiter = ErrorRateLimiter(per_minute=2, describe=lambda text: About(text.upper()), on_hold=heard.append)
+    for _ in range(9):
+        limiter.should_log("x", "boom")
+    assert [(each.fingerprint, each.about.example) for each in heard] == [("x", "BOOM")]
+    limiter.summaries()
+    limiter.should_log("x", "boom")
+    assert len(heard) == 2
+
+
+def test_the_default_example_is_masked_and_short() -> None:
+    """No password of a URL stands in a summary, and none is long."""
+    limiter = ErrorRateLimiter(per_minute=1)
+    for _ in range(2):
+        limiter.should_log("x", "redis://:s3cret@host/0 " + "y" * 1000)
+    (summary,) = limiter.summaries()
+    assert "s3cret" not in repr(summary)
+    assert len(summary.about.example) == 300
+
+
+def test_repeated_errors_have_all_their_counts() -> None:
+    """First, last and number of all occurrences, the ones that passed included."""
+    now = 0.0
+    limiter = ErrorRateLimiter(per_minute=2, clock=lambda: now, wall=lambda: 1000 + now)
+    for now in (1.0, 2.0, 3.0, 4.0):  # noqa: B007 - the clock reads it
+        limiter.should_log("x", "boom")
+    (row,) = limiter.repeated()
+    assert (row.seen, row.suppressed, row.first_seen, row.last_seen, row.example) == (4, 2, 1001.0, 1004.0, "boom")
+
+
+def test_a_reset_forgets_everything() -> None:
+    """Counts and fingerprints begin anew."""
+    limiter = ErrorRateLimiter(per_minute=1)
+    limiter.should_log("x")
+    limiter.should_log("x")
+    limiter.reset()
+    assert set(limiter.statistics().values()) == {0}
+    assert limiter.summaries() == []
+    assert limiter.should_log("x")
+
+
+@pytest.mark.parametrize("calls", [4_000, pytest.param(125_000, marks=pytest.mark.full)])
+def test_no_count_is_lost_between_threads(calls: int) -> None:
+    """Eight threads, evictions and a ninth that sums up all the time: every error is somewhere, once."""
+    limiter = ErrorRateLimiter(per_minute=3, max_fingerprints=5)
+    passed, summed, done = [0] * 8, [0], threading.Event()
+
+    def storm(thread: int) -> None:
+        passed[thread] = sum(limiter.should_log(f"error {(n * (thread + 1)) % 7}") for n in range(calls))
+
+    def sum_up() -> None:
+        while not done.wait(0.001):
+            summed[0] += sum(each.suppressed for each in limiter.summaries())
+
+    workers = [threading.Thread(target=storm, args=(thread,)) for thread in range(8)]
+    summing = threading.Thread(target=sum_up)
+    for each in (summing, *workers):
+        each.start()
+    for each in workers:
+        each.join()
+    done.set()
+    summing.join()
+    summed[0] += sum(each.suppressed for each in limiter.close())
+    figures = limiter.statistics()
+    assert (figures["seen"], figures["logged"], figures["suppressed"]) == (8 * calls, sum(passed), summed[0])
+
+
+def test_a_signal_handler_may_interrupt_a_decision() -> None:
+    """A handler that logs while this very thread decides neither hangs nor loses a count."""
+    limiter = ErrorRateLimiter(per_minute=1)
+    interruptions = 0
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal interruptions
+        interruptions += 1
+        limiter.should_log("x")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    calls = 0
+    try:
+        while interruptions < 50:
+            limiter.should_log("x")
+            calls += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert limiter.statistics()["seen"] == calls + interruptions
+    assert sum(each.suppressed for each in limiter.close()) == calls + interruptions - 1
 
 
 def test_a_forked_child_starts_at_zero() -> None:
