@@ -1,0 +1,74 @@
+"""Masking, and errors that travel."""
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from settings.problems import (
+    BootstrapError,
+    Diagnosis,
+    Problem,
+    SettingsError,
+    mask_secrets,
+    mask_url,
+    mask_urls,
+    url_secrets,
+)
+
+WORD = st.text(st.sampled_from("abcXYZ019!$*()_+-=~^|"), min_size=1, max_size=12).map(lambda text: f"Zq9{text}9qZ")
+
+
+@given(WORD, st.sampled_from(["", " and ", "'", '"']), st.sampled_from(["redis", "postgresql+psycopg2", "ws"]))
+def test_no_password_is_left_in_a_text(secret: str, around: str, scheme: str) -> None:
+    """A URL's password is masked wherever in a text the URL stands; user and host stay readable."""
+    masked = mask_urls(f"to {around}{scheme}://app:{secret}@h:1/0{around} it went")
+    assert masked == f"to {around}{scheme}://app:***@h:1/0{around} it went"
+
+
+@given(WORD, st.sampled_from(["password", "sslpassword", "token", "access_token", "api_key", "X-Amz-Signature"]))
+def test_no_secret_option_is_left(secret: str, name: str) -> None:
+    """A secret query parameter is masked, and the others are not."""
+    assert mask_urls(f"https://h/p?a=1&{name}={secret}&b=2") == f"https://h/p?a=1&{name}=***&b=2"
+
+
+@given(st.text(min_size=1, max_size=20).map(lambda text: f"Zq9{text}9qZ"))
+def test_one_url_hides_whatever_it_holds(secret: str) -> None:
+    """Of a text that is one URL nothing of the password is left, encoded or not."""
+    assert "9qZ" not in mask_url(f"redis://:{secret}@h/0")
+    assert "9qZ" not in mask_url(f"postgresql://h/d?password={secret}")
+
+
+@given(st.text(min_size=4, max_size=20))
+def test_a_known_secret_is_masked_in_each_spelling(secret: str) -> None:
+    """As it is, percent-encoded, and as Python shows it."""
+    assert secret not in mask_secrets(f"<{secret}>", [secret]).replace("***", "")
+
+
+def test_the_secrets_of_a_url_are_its_password_and_options() -> None:
+    """Written and meant: a log may hold either."""
+    assert url_secrets("redis://u:a%40b@h/0?token=c%2Fd") == {"a%40b", "a@b", "c%2Fd", "c/d"}
+    assert url_secrets("plain") == {"plain"}
+
+
+def test_errors_travel_between_processes() -> None:
+    """A pickled error says the same."""
+    problem = Problem("WS_URL", "error", "missing-host", "it names no host", "write wss://h", ".env:3")
+    for error in (SettingsError([problem]), BootstrapError("WS_URL", "wss://h", Diagnosis("x", "refused", "start it"))):
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_the_report_is_readable() -> None:
+    """Variable first, then what is wrong, then an indented fix; the repr names variables and codes."""
+    error = SettingsError([Problem("WS_URL", "error", "missing-host", "it names no host", "write wss://h", ".env:3")])
+    assert (
+        str(error) == "1 invalid setting\nWS_URL: it names no host [missing-host, from .env:3]\n    fix: write wss://h"
+    )
+    assert repr(error) == "SettingsError(WS_URL: missing-host)"
+
+
+@pytest.mark.parametrize("text", ["", "no URL", "a@b", "http://h/p?x=1", "//h"])
+def test_what_holds_no_secret_is_left_alone(text: str) -> None:
+    """Masking changes nothing else."""
+    assert mask_urls(text) == text

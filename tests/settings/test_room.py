@@ -1,0 +1,83 @@
+"""What every model of settings does: one prefix, no secrets, errors with a fix."""
+
+import logging
+import pickle
+import traceback
+
+import pytest
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from settings import RoomSettings, SettingsError
+
+
+class DoorSettings(RoomSettings):
+    """A model of an application."""
+
+    model_config = SettingsConfigDict(env_prefix="DOOR_")
+
+    key: SecretStr | None = None
+    height: int = Field(2, ge=1, le=9)
+    width: int = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DoorSettings":
+        if self.width > self.height:
+            raise ValueError("it is wider than high")
+        return self
+
+
+def test_a_variable_is_prefix_and_field() -> None:
+    """One grep for the variable's name finds its room."""
+    assert DoorSettings.variable("height") == "DOOR_HEIGHT"
+
+
+def test_the_environment_is_not_read_by_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model holds what it is given: `load_settings` knows the sources."""
+    monkeypatch.setenv("DOOR_HEIGHT", "7")
+    assert DoorSettings().height == 2
+
+
+def test_every_wrong_value_is_a_problem() -> None:
+    """Two wrong values are two problems with variable, code and fix."""
+    with pytest.raises(SettingsError) as caught:
+        DoorSettings(height="tall", width="30 cm")
+    assert [(each.variable, each.code) for each in caught.value.problems] == [
+        ("DOOR_HEIGHT", "invalid-value"), ("DOOR_WIDTH", "invalid-value")
+    ]  # fmt: skip
+    assert "DOOR_HEIGHT=2" in caught.value.problems[0].fix
+
+
+def test_a_check_between_fields_keeps_its_words() -> None:
+    """What a validator of the application says is the message."""
+    with pytest.raises(SettingsError) as caught:
+        DoorSettings(width=5)
+    assert [each.message for each in caught.value.problems] == ["it is wider than high"]
+
+
+def test_no_error_holds_a_secret() -> None:
+    """Neither text, repr, traceback nor pickle of the error holds what was given."""
+    secret = "9qZ"[::-1] + "Secret"  # a traceback quotes the line that failed
+    with pytest.raises(SettingsError) as caught:
+        DoorSettings(key=secret, height="tall")
+    error = caught.value
+    said = [str(error), repr(error), *traceback.format_exception(error), str(pickle.loads(pickle.dumps(error)))]
+    assert "Zq9" not in "".join(said)
+    assert (error.__context__, error.__cause__) == (None, None)
+
+
+def test_pydantics_own_debugging_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PYDANTIC_SETTINGS_DEBUG logs what a model is made of, and there a secret is masked already."""
+    monkeypatch.setenv("PYDANTIC_SETTINGS_DEBUG", "1")
+    with caplog.at_level(logging.DEBUG):
+        DoorSettings(key="Zq9Secret")
+    assert "DoorSettings" in caplog.text
+    assert "Zq9" not in caplog.text
+
+
+def test_models_are_frozen() -> None:
+    """Nobody changes a setting after the boot."""
+    with pytest.raises(ValueError, match="frozen"):
+        DoorSettings().height = 3  # type: ignore[misc] # that it is refused is what is shown
