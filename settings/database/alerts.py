@@ -79,12 +79,12 @@ class Alerts:
         with self._engine().connect() as connection:
             return [dict(row) for row in connection.execute(wanted).mappings()]
 
-    def acknowledge(self, id: int, by: str) -> bool:
+    def acknowledge(self, id: int, by: str) -> bool:  # noqa: A002 - the name of the column
         """Note that somebody looks after an active alert; False when there is none of that id."""
         values = {"status": "acknowledged", "acknowledged_by": by[:255], "acknowledged_at": now()}
         return self._update((_a.id == id) & (_a.status == "active"), values) == 1
 
-    def resolve(self, id: int) -> bool:
+    def resolve(self, id: int) -> bool:  # noqa: A002 - the name of the column
         """Note that the cause of an alert is gone; False when no unresolved one has that id."""
         return self._update((_a.id == id) & (_a.status != "resolved"), _resolved()) == 1
 

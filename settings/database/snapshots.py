@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import ColumnElement, Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
@@ -74,6 +74,6 @@ class Snapshots:
         """Delete the rows of processes that have said nothing for so long, and return how many."""
         return self._delete(_s.written_at < database_now(self._engine().dialect.name) - seconds)
 
-    def _delete(self, where: Any) -> int:
+    def _delete(self, where: ColumnElement[bool]) -> int:
         with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
             return connection.execute(delete(process_snapshots).where(where)).rowcount

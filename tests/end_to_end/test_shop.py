@@ -15,7 +15,7 @@ from tests.servers import wait_until
 LAYOUTS = {"sync": (), "gthread --preload": ("-k", "gthread", "--threads", "4", "--preload")}
 
 
-@pytest.fixture(params=LAYOUTS.values(), ids=LAYOUTS)
+@pytest.fixture(params=list(LAYOUTS.values()), ids=list(LAYOUTS))
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """The shop under load-bearing gunicorn, all well."""
     with World(tmp_path, *request.param) as world:

@@ -7,7 +7,7 @@ import pytest
 from settings.probe import HealthStatus
 from settings.websocket.model import WebSocketSettings
 from settings.websocket.trial import try_gateway
-from tests.websocket.gateway import Gateway, RawGateway, free_port, silent, status, wait_until
+from tests.websocket.gateway import Gateway, RawGateway, silent, status, wait_until
 
 
 def test_a_gateway_that_answers_is_healthy_and_left_again(gateway: Gateway) -> None:
@@ -35,7 +35,9 @@ def test_a_silent_gateway_costs_the_time_out() -> None:
     assert reading.code == "websocket-timeout"
 
 
-@pytest.mark.parametrize(("url", "enabled"), [(None, True), (f"ws://127.0.0.1:{free_port()}", False)])
+@pytest.mark.parametrize(
+    ("url", "enabled"), [(None, True), (f"ws://127.0.0.1:{free_port()}", False)], ids=["no URL", "off"]
+)
 def test_where_it_is_switched_off_nothing_is_tried(url: str | None, enabled: bool) -> None:
     """No URL, or WS_ENABLED=false."""
     reading = try_gateway(WebSocketSettings.model_validate({"url": url, "enabled": enabled}))
