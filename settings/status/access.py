@@ -66,7 +66,7 @@ class Access:
     def caller(self, environ: Environ) -> Caller:
         """Return what this request may do: by token, by cookie, or because it comes from this machine."""
         scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(given.strip()):
+        if scheme.lower() == "bearer" and self.is_token(_utf8(given.strip())):
             return Caller(may_see=True, may_change=True)
         name = self._name_in(_cookie_in(environ)) if self._token else None
         if name is not None:
@@ -97,6 +97,11 @@ class Access:
 
     def _signature(self, text: str) -> str:
         return hmac.new(self._token, f"status page, 1: {text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def _utf8(header: str) -> str:
+    """Return a header's text as it was sent: WSGI hands bytes over as if they were Latin-1."""
+    return header.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _cookie_in(environ: Environ) -> str:

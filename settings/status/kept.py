@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from settings.forks import watch_forks
+from settings.status.diagnosis import diagnose, line
 
 Value = TypeVar("Value")
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Kept(Generic[Value]):
     However many requests come and however long the service is frozen, one question is under way.
 
     Args:
-        name: For the log and the thread.
+        name: For the thread.
         ask: The question; may block and may raise.
         empty: The answer before there is one.
         wait_seconds: The longest that `get` waits for a newer answer.
@@ -91,7 +92,7 @@ class Kept(Generic[Value]):
             latest = Answer(self._ask(), begin)
         except Exception as error:  # noqa: BLE001 - any fault of a service; the page says that the answer is late
             level = logging.DEBUG if self._latest.late else logging.WARNING
-            log.log(level, "the status page cannot read the %s (%s); it shows the last it knew", self._name, error)
+            log.log(level, "%s", line(diagnose("status-tables-unread", error=error)))
             latest = Answer(self._latest.value, self._latest.asked_at, late=True)
         with self._lock:
             if self._under_way is ended:
@@ -115,7 +116,7 @@ class Kept(Generic[Value]):
 
 
 def within(seconds: float, name: str, work: Callable[[], object]) -> bool:
-    """Do `work` on a thread of its own and say whether it succeeded in time; what it raises is logged.
+    """Change an alert on a thread of its own and say whether that succeeded in time; what it raises is logged.
 
     Work that is late is not stopped: it may still be done later.
     """
@@ -124,8 +125,8 @@ def within(seconds: float, name: str, work: Callable[[], object]) -> bool:
     def run() -> None:
         try:
             work()
-        except Exception:
-            log.exception("%s failed", name)
+        except Exception as error:
+            log.exception("%s", line(diagnose("alert-not-changed", error=type(error).__name__)))
         else:
             done.set()
         finally:

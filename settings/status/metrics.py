@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from settings.status.diagnosis import diagnose, line
 from settings.status.merge import Process, own_snapshot, processes_of
 from settings.status.rows import Service
 from settings.status.sources import StatusSources
-from settings.status.tally import NOT_COUNTED, Tally, server_folder
+from settings.status.tally import Tally, server_folder
 from settings.status.view import View
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Metrics:
         try:
             self._carry(own)
         except OSError as error:
-            log.warning(NOT_COUNTED, error)
+            log.warning("%s", line(diagnose("metrics-unavailable", error=error)))
 
     def _carry(self, own: Process) -> None:
         for service in own.services:

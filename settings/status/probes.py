@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
+from settings.problems import Diagnosis
 from settings.status.access import Access
+from settings.status.diagnosis import diagnose, line
 from settings.status.rows import Service, read
 from settings.status.sources import StatusSources
 from settings.status.verdict import HEALTH_JSON, Verdict, verdict_of, worst
@@ -48,30 +50,33 @@ class Health:
 
     def _answer(self, environ: Environ, counts: Callable[[Any], bool], *, rows: bool) -> Body:
         if self._sources.shutting_down():
-            return _body("fail", {"output": "shutting-down: this process ends and takes no new work"})
+            return _body("fail", {"output": _words(diagnose("shutting-down"))})
         try:
             services = {name: each for name, each in self._sources.services().items() if counts(each)}
-        except Exception:
-            log.exception("health cannot be told [health-unavailable]")
-            return _body("fail", {"output": "health-unavailable: the log says why"})
+        except Exception as error:
+            fault = diagnose("health-unavailable", error=type(error).__name__)
+            log.exception("%s", line(fault))
+            return _body("fail", {"output": _words(fault)})
         verdict = worst(map(verdict_of, services.values()))
         return _body(verdict, self._details(environ, services, rows=rows))
 
     def _details(self, environ: Environ, services: Mapping[str, Any], *, rows: bool) -> dict[str, Any]:
         """Return what this caller may know: everything, or of readiness the names and codes that decide it."""
-        may_see = (rows or "QUERY_STRING" in environ) and self._access.caller(environ).may_see
         verbose = "verbose" in parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        bad = {name: each for name, each in services.items() if verdict_of(each) != "pass"}
+        may_see = (rows or verbose) and self._access.caller(environ).may_see
         details: dict[str, Any] = {}
-        reasons = [
-            f"{name}: {each.code or each.status.value}" for name, each in services.items() if verdict_of(each) != "pass"
-        ]
-        if reasons and (may_see or not rows):
-            details["output"] = ", ".join(reasons)
-        if may_see and (verbose or rows):
+        if bad and (may_see or not rows):
+            details["output"] = ", ".join(f"{name}: {each.code or each.status.value}" for name, each in bad.items())
+        if may_see:
             details["checks"] = {name: [_full_row(read(Service, each))] for name, each in services.items()}
         elif verbose and not rows:
             details["checks"] = {name: [{"status": verdict_of(each)}] for name, each in services.items()}
         return details
+
+
+def _words(fault: Diagnosis) -> str:
+    return f"{fault.code}: {fault.cause}"
 
 
 def _full_row(service: Service) -> dict[str, Any]:

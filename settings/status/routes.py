@@ -7,7 +7,9 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, request, send_from_directory
 
+from settings.problems import Diagnosis
 from settings.status.access import COOKIE, SIGNED_IN_SECONDS, Access, is_same_origin
+from settings.status.diagnosis import diagnose, line
 from settings.status.kept import within
 from settings.status.merge import own_body
 from settings.status.metrics import CONTENT_TYPE, Metrics, open_metrics
@@ -15,7 +17,6 @@ from settings.status.model import StatusSettings
 from settings.status.pages import Pages
 from settings.status.probes import Body, Health, ProbesFirst, probe_headers
 from settings.status.sources import StatusSources
-from settings.status.tally import NOT_COUNTED
 from settings.status.view import Gatherer
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,6 @@ HEADERS = {
 ACTION_SECONDS = 3.0
 STATIC = Path(__file__).parent / "static"
 ROUTES = ("livez", "readyz", "healthz", "metrics", "status")
-TAKEN = "STATUS_PREFIX: the application has a route %s of its own [status-route-taken]. Fix: set STATUS_PREFIX=/ops"
-NO_EXTRA = 'Metrics need prometheus-client: pip install "flask-twelvefactor[metrics]"\n'
-NOT_CHANGED = (
-    "The database did not take the change in time, or refused it; the log says why. "
-    "Look at the alert again before you repeat it."
-)
-FOREIGN = (
-    "This came from another site, or through a proxy that hides the address of this one. "
-    "Behind a proxy set APP_PROXY_HOPS to the number of proxies in front and pass the Host header on."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,9 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
     access = Access(settings, sources.environment)
     health = Health(sources, access)
     first = {f"{settings.prefix}/livez": health.livez, f"{settings.prefix}/readyz": health.readyz}
-    _warn_of_taken(app, settings.prefix)
+    for path in _taken(app, settings.prefix):
+        log.warning("STATUS_PREFIX: %s", line(diagnose("status-route-taken", path=path)))
+        first.pop(path, None)
     blueprint = Blueprint("twelvefactor", __name__, url_prefix=settings.prefix or None)
     for name in ROUTES[:3]:
         blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)))
@@ -87,11 +80,9 @@ def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, objec
     return own_body(sources)
 
 
-def _warn_of_taken(app: Flask, prefix: str) -> None:
-    ours = {f"{prefix}/{name}" for name in ROUTES}
-    for rule in app.url_map.iter_rules():
-        if rule.rule in ours:
-            log.warning(TAKEN, rule.rule)
+def _taken(app: Flask, prefix: str) -> set[str]:
+    """Return those of our paths that the application has itself already: what it serves stays as it was."""
+    return {f"{prefix}/{name}" for name in ROUTES} & {rule.rule for rule in app.url_map.iter_rules()}
 
 
 def _probe_view(answer: Callable[[dict[str, object]], Body]) -> Callable[[], Response]:
@@ -141,12 +132,11 @@ class People:
         if not caller.may_see:
             return self._ask_for_token()
         if self._metrics is None:
-            return Response(NO_EXTRA, 501, HEADERS, mimetype="text/plain")
+            return _plain(501, diagnose("metrics-extra-missing"))
         try:
             text = self._metrics.page(self._gatherer.gather())
         except OSError as error:
-            log.warning(NOT_COUNTED, error)
-            return Response("The log says why there are no metrics now.\n", 503, HEADERS, mimetype="text/plain")
+            return _plain(503, diagnose("metrics-unavailable", error=error))
         return Response(text, headers=HEADERS, content_type=CONTENT_TYPE)
 
     def sign_in(self) -> Response:
@@ -182,7 +172,7 @@ class People:
         by = caller.name or request.remote_user or "status page"
         work = (lambda: alerts.acknowledge(number, by)) if change == "acknowledge" else (lambda: alerts.resolve(number))
         if not within(ACTION_SECONDS, f"status-{change}", work):
-            return _html(self._pages.message(base=self._base(), title="Not changed", text=NOT_CHANGED), 503)
+            return self._say(503, "Not changed", diagnose("alert-not-changed", error="the log says why"))
         self._gatherer.forget()
         return _see_other(f"{self._base()}#alerts")
 
@@ -196,7 +186,11 @@ class People:
 
     def _refuse_foreign(self) -> None:
         if not is_same_origin(request.environ):
-            abort(_html(self._pages.message(base=self._base(), title="Refused", text=FOREIGN), 403))
+            abort(self._say(403, "Refused", diagnose("foreign-origin")))
+
+    def _say(self, status: int, title: str, fault: Diagnosis) -> Response:
+        text = f"{fault.cause[0].upper()}{fault.cause[1:]}. What to do: {fault.fix}."
+        return _html(self._pages.message(base=self._base(), title=title, text=text), status)
 
     def _base(self) -> str:
         """Return the path of the page as the browser sees it, whatever it is mounted under."""
@@ -213,6 +207,10 @@ class People:
 
 def _html(text: str, status: int = 200) -> Response:
     return Response(text, status, HEADERS, mimetype="text/html")
+
+
+def _plain(status: int, fault: Diagnosis) -> Response:
+    return Response(f"{line(fault)}\n", status, HEADERS, mimetype="text/plain")
 
 
 def _see_other(path: str) -> Response:

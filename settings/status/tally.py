@@ -13,6 +13,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from settings.forks import watch_forks
+from settings.status.diagnosis import diagnose, line
 
 if TYPE_CHECKING:
     from settings.status.prometheus_files import PrometheusFiles
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BOUNDS = (*map(str, SECONDS_BUCKETS), "+Inf")
-NOT_COUNTED = "TMPDIR: metrics cannot be counted: %s [metrics-unavailable]. Fix: make room, or name another folder"
 OPEN_AFTER_SECONDS = 1.0
 """The library is imported this long after the first request, on a thread: no boot and no request pays for it."""
 
@@ -83,7 +83,7 @@ class Tally:
             with self._lock:
                 self._opened()
         except OSError as error:
-            log.warning(NOT_COUNTED, error)
+            log.warning("%s", line(diagnose("metrics-unavailable", error=error)))
 
     def _opened(self) -> "PrometheusFiles":
         if self._files is None:

@@ -105,6 +105,12 @@ def test_only_the_token_is_the_token(text: str) -> None:
     assert access(token=TOKEN).is_token(text) is (text == TOKEN)
 
 
+def test_a_token_may_have_any_letters() -> None:
+    """A token beyond ASCII opens the page too, as its bytes come in the header."""
+    header = "Bearer schlüssel-Ā".encode().decode("latin-1")
+    assert access(token="schlüssel-Ā").caller({"HTTP_AUTHORIZATION": header}).may_see
+
+
 @given(st.text(max_size=200))
 def test_any_name_survives_the_cookie(name: str) -> None:
     """A cookie holds only characters that cookies may hold, and gives back the name that went in."""

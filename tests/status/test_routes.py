@@ -217,13 +217,17 @@ def test_polling_leaves_out_what_does_not_change(make_app: MakeApp, world: World
     assert "APP_NAME" not in client.get("/status?live").text
 
 
-def test_a_route_of_the_application_is_named(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
-    """An application with a /status of its own is told of STATUS_PREFIX."""
+@pytest.mark.parametrize("path", ["/status", "/livez", "/readyz"])
+def test_a_route_of_the_application_stays_its_own(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """An application with such a path keeps it, and is told of STATUS_PREFIX."""
     app = Flask("own")
-    app.add_url_rule("/status", "own", lambda: "mine")
+    app.add_url_rule(path, "own", lambda: "mine")
     client = make_app(app=app).test_client()
     assert "status-route-taken" in caplog.text
-    assert client.get("/status").text == "mine"
+    assert path in caplog.text
+    assert client.get(path).text == "mine"
 
 
 def test_mounted_below_a_path(make_app: MakeApp) -> None:
