@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import quote, quote_plus
+from pathlib import Path
+from urllib.parse import quote, quote_plus, unquote
 
 from settings.problems import MASK, mask_urls
 
@@ -94,6 +95,15 @@ class DatabaseConfig:
         if self.type is not DatabaseType.SQLITE or self.database is None:
             return False
         return self.database in {":memory:", "file::memory:"} or self.options.get("mode") == "memory"
+
+    @property
+    def file(self) -> Path | None:
+        """The file that a SQLite URL opens; None for one in memory, and for every other database."""
+        if self.type is not DatabaseType.SQLITE or self.is_memory or not self.database:
+            return None
+        if not self.database.startswith("file:"):
+            return Path(self.database)
+        return Path(unquote(self.database.removeprefix("file:").removeprefix("//localhost")))
 
     @property
     def target(self) -> str:

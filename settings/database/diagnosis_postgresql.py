@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from settings.problems import Diagnosis
 
-Row = tuple[re.Pattern[str], Diagnosis]
+Row = tuple[str, Diagnosis]
 _RAISE_WAIT = "start it, or raise DATABASE_WAIT if it needs longer to come up"
 
 
 def _row(text: str, code: str, cause: str, fix: str, *, transient: bool = False) -> Row:
-    return re.compile(text, re.IGNORECASE), Diagnosis(f"database-{code}", cause, fix, transient)
+    return text, Diagnosis(f"database-{code}", cause, fix, transient)
 
 
 # A failed connect has no SQLSTATE, in libpq's text only: so English words decide, the most particular first, because
@@ -275,7 +275,7 @@ def by_state(sqlstate: str | None) -> Diagnosis | None:
 def by_text(text: str) -> Diagnosis | None:
     """Return what the words of libpq or the server say; the names in them are filled in."""
     for pattern, found in CONNECTING:
-        match = pattern.search(text)
+        match = re.search(pattern, text, re.IGNORECASE)  # compiled only when there is a fault: each boot would pay
         if match is not None:
             cause = found.cause
             for name, value in match.groupdict().items():

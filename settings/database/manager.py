@@ -1,6 +1,7 @@
 """The engine and the sessions of an application."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -13,6 +14,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from settings.database.connection import ConnectionResult, SmartConnectionManager
 from settings.database.diagnosis import NOT_CONFIGURED, diagnose_database
+from settings.database.observing import Observer, StatementClock
 from settings.database.ping import ask, driver_connection
 from settings.database.sessions import Sessions, UnitOfWork
 from settings.forks import watch_forks
@@ -41,6 +43,7 @@ class DatabaseManager:
         self._connections = connections
         self._connecting = threading.RLock()
         self._followers: list[Callable[[Engine], object]] = []
+        self._clocks: list[StatementClock] = []
         self._sessions = Sessions(lambda: self.engine, scope=scope)
         self.session: scoped_session[UnitOfWork] = self._sessions.scoped
         watch_forks(self)
@@ -61,7 +64,9 @@ class DatabaseManager:
         if engine is not None:
             return engine
         with self._connecting:
-            result = self.result if self.result.engine is not None else self._connections.connect()
+            if self.result.engine is None:
+                self._watch(self._connections.connect().engine)
+            result = self.result
         if result.engine is None:
             raise BootstrapError("DATABASE_URL", result.target, result.diagnosis or NOT_CONFIGURED)
         return result.engine
@@ -132,6 +137,7 @@ class DatabaseManager:
         """
         with self._connecting:
             before, result = self.result.engine, self._connections.reconnect()
+            self._watch(result.engine)
         if result.engine is not None and result.engine is not before:
             for follower in tuple(self._followers):
                 try:
@@ -143,6 +149,33 @@ class DatabaseManager:
     def subscribe(self, follower: Callable[[Engine], object]) -> None:
         """Call `follower` with the engine after each reconnect that made a new one."""
         self._followers.append(follower)
+
+    def observe_statements(self, observer: Observer) -> None:
+        """Call `observer(statement, seconds, failed)` after each statement, also of the engines of later reconnects."""
+        clock = StatementClock(observer)
+        with self._connecting:
+            self._clocks.append(clock)
+            if self.result.engine is not None:
+                clock.attach(self.result.engine)
+
+    def is_read_only(self) -> bool:
+        """Say whether the database takes no writes now: a standby, a read-only default, a file or folder so marked.
+
+        Raises:
+            BootstrapError: When the database cannot be used.
+            sqlalchemy.exc.DBAPIError: When it does not answer.
+        """
+        engine, config = self.engine, self.result.config
+        if engine.dialect.name == "postgresql":
+            with engine.connect() as connection:
+                return bool(
+                    connection.exec_driver_sql("SELECT current_setting('transaction_read_only') = 'on'").scalar()
+                )
+        file = None if config is None else config.file
+        if config is None or file is None:
+            return False
+        marked = config.options.get("mode") == "ro" or config.options.get("immutable", "0") == "1"
+        return marked or not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
     def flask_config(self) -> dict[str, Any]:
         """Return what Flask-SQLAlchemy reads: the URL in use, absolute, and options that make an engine like ours.
@@ -174,6 +207,11 @@ class DatabaseManager:
         """Begin without the sessions of the parent, whose connections are the parent's."""
         self._connecting = threading.RLock()
         self._sessions.forget()
+
+    def _watch(self, engine: Engine | None) -> None:
+        if engine is not None:
+            for clock in self._clocks:
+                clock.attach(engine)
 
     def _well(self, facts: Mapping[str, Fact]) -> Reading:
         result, why = self.result, self.result.diagnosis

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from settings.database.config import DatabaseConfig, DatabaseType, UnusableURLError, ValidationResult
-from settings.database.url_postgresql import parse_postgresql
 from settings.database.url_sqlite import parse_sqlite
 
 __all__ = ["DatabaseConfig", "DatabaseType", "DatabaseURLParser", "ValidationResult"]
@@ -49,6 +48,13 @@ def _split(text: str) -> tuple[DatabaseType, str]:
     return kind, found["rest"]
 
 
+def _parse_postgresql(rest: str) -> DatabaseConfig:
+    # Imported here: who uses SQLite does not pay for it.
+    from settings.database.url_postgresql import parse_postgresql
+
+    return parse_postgresql(rest)
+
+
 class DatabaseURLParser:
     """Reads database URLs; needs no instance and keeps nothing."""
 
@@ -72,7 +78,7 @@ class DatabaseURLParser:
         kind = DatabaseURLParser.detect_database_type(url)
         try:
             kind, rest = _split(_checked(url))
-            return parse_postgresql(rest) if kind is DatabaseType.POSTGRESQL else parse_sqlite(rest, folder)
+            return _parse_postgresql(rest) if kind is DatabaseType.POSTGRESQL else parse_sqlite(rest, folder)
         except UnusableURLError as refusal:
             return DatabaseConfig(
                 kind,

@@ -25,17 +25,17 @@ _TEXTS = frozenset({
 _NUMBERS = frozenset({
     "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 })  # fmt: skip
-_VALUES: Mapping[str, re.Pattern[str] | None] = {
+_VALUES: Mapping[str, str | None] = {
     **dict.fromkeys(_TEXTS),
-    **dict.fromkeys(_NUMBERS, re.compile(r"\s*[+-]?\d{1,9}\s*")),
-    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), re.compile(r"(?i)TLSv1(\.[123])?")),
-    "sslmode": re.compile("disable|allow|prefer|require|verify-ca|verify-full"),
-    "sslnegotiation": re.compile("postgres|direct"),
-    "sslcertmode": re.compile("disable|allow|require"),
-    "gssencmode": re.compile("disable|prefer|require"),
-    "channel_binding": re.compile("disable|prefer|require"),
-    "target_session_attrs": re.compile("any|read-write|read-only|primary|standby|prefer-standby"),
-    "load_balance_hosts": re.compile("disable|random"),
+    **dict.fromkeys(_NUMBERS, r"\s*[+-]?\d{1,9}\s*"),
+    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), r"(?i)TLSv1(\.[123])?"),
+    "sslmode": "disable|allow|prefer|require|verify-ca|verify-full",
+    "sslnegotiation": "postgres|direct",
+    "sslcertmode": "disable|allow|require",
+    "gssencmode": "disable|prefer|require",
+    "channel_binding": "disable|prefer|require",
+    "target_session_attrs": "any|read-write|read-only|primary|standby|prefer-standby",
+    "load_balance_hosts": "disable|random",
 }
 _PARTS = ("host", "port", "user", "password", "dbname")
 _ENCODE = "percent-encode the password: @ is %40, : is %3A, / is %2F, ? is %3F, % is %25"
@@ -155,7 +155,7 @@ def _check_options(options: Mapping[str, str]) -> None:
                 "unknown-option", f"libpq knows no option {name!r}", "remove it, or look for a typing error"
             )
         wanted = _VALUES[name]
-        if wanted is not None and not wanted.fullmatch(value):
+        if wanted is not None and not re.fullmatch(wanted, value):
             fix = f"give {name} a value that libpq documents"
             raise UnusableURLError("invalid-option", f"the value of the option {name!r} cannot be used", fix)
 

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -239,3 +240,25 @@ def _child(database: DatabaseManager) -> int:
             status = 0 if answers == list(range(100)) else 1
         os._exit(status)
     return child
+
+
+def test_child_of_a_fork_writes_to_the_same_file(open_database: Open, tmp_path: Path) -> None:
+    """On SQLite, too: the child opens the file anew, and the parent's open transaction is committed after it."""
+    database = open_database(url=f"sqlite:///{tmp_path}/app.db")
+    with database.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER)"))
+    database.session.execute(text("SELECT count(*) FROM t"))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(Exception):
+            with database.session() as session:
+                session.execute(text("INSERT INTO t VALUES (1)"))
+            database.close()
+            status = 0
+        os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    database.session.rollback()
+    database.session.execute(text("INSERT INTO t VALUES (2)"))
+    database.session.commit()
+    assert _scalar(database.engine, "SELECT sum(id) FROM t") == 3

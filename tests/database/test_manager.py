@@ -10,7 +10,7 @@ from settings.database.config import DatabaseType
 from settings.probe import HealthStatus
 from settings.problems import BootstrapError
 from tests.database.conftest import Open
-from tests.servers import free_port
+from tests.servers import PostgresServer, free_port
 
 
 def _number(engine: Engine, statement: str) -> int:
@@ -139,3 +139,20 @@ def test_configured_url_is_absolute_and_opens_nothing(open_database: Open, worki
     assert database.configured_url() == f"sqlite+pysqlite:///{working_directory}/app.db"
     assert not list(working_directory.iterdir())
     assert open_database(url=None).configured_url() == ""
+
+
+def test_read_only_database_is_told(open_database: Open, postgres: PostgresServer, postgres_url: str) -> None:
+    """A server whose transactions are read-only takes no writes."""
+    assert not open_database(url=postgres_url).is_read_only()
+    name = postgres_url.rpartition("/")[2]
+    postgres.query(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert open_database(url=postgres_url).is_read_only()
+
+
+def test_read_only_file_is_told(open_database: Open, tmp_path: Path) -> None:
+    """A file that is opened by mode=ro takes no writes; memory and a plain file do."""
+    assert not open_database(url=f"sqlite:///{tmp_path}/app.db").is_read_only()
+    assert not open_database(url="sqlite://").is_read_only()
+    database = open_database(url=f"sqlite:///{tmp_path}/app.db")
+    database.engine.connect().close()
+    assert open_database(url=f"sqlite:///file:{tmp_path}/app.db?uri=true&mode=ro").is_read_only()

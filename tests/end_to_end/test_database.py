@@ -13,6 +13,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
 from bootstrap import Services, bootstrap
+from settings.probe import HealthStatus
+from settings.problems import BootstrapError
 from tests.running import Running, gunicorn, serving
 from tests.servers import PostgresServer, free_port, wait_until
 
@@ -184,3 +186,25 @@ def test_session_of_a_request_ends_with_it(services: Services) -> None:
     with services.engine.connect() as connection:
         count = "SELECT count(*) FROM sqlite_master WHERE name = 'forgotten'"
         assert connection.execute(text(count)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("services", ["fallback"], indirect=True)
+def test_fallback_is_seen_everywhere(services: Services) -> None:
+    """Result, boot report, health and /readyz say it; the service is ready."""
+    assert services.database.result.fallback_used
+    assert {row.name: row.status for row in services.report.rows}["database"] == "fallback"
+    wait_until(lambda: services.app.test_client().get("/readyz").status_code == 200)
+    assert (services.app.test_client().get("/readyz").json or {})["status"] == "warn"
+    assert services.health.check()["database"].status is HealthStatus.FALLBACK
+
+
+def test_production_has_no_fallback_unless_set(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreachable database stops the boot with its diagnosis, and no file appears."""
+    port = free_port()
+    variables = {"APP_ENV": "production", "DATABASE_WAIT": "0", "LOG_LEVEL": "ERROR", "APP_NAME": "shop"}
+    for name, value in {**variables, "DATABASE_URL": f"postgresql://app:hidden@127.0.0.1:{port}/app"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BootstrapError, match="nothing listens on that host and port") as caught:
+        bootstrap(Flask(__name__), start=False)
+    assert "hidden" not in str(caught.value) + repr(caught.value)
+    assert not list(working_directory.iterdir())

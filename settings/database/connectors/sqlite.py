@@ -58,8 +58,8 @@ class SQLiteConnector:
         Raises:
             sqlite3.OperationalError: When the folder cannot be made.
         """
-        if not config.is_memory and config.database and config.options.get("mode", "rwc") == "rwc":
-            _make_folder(_path(config.database).parent)
+        if config.file is not None and config.options.get("mode", "rwc") == "rwc":
+            _make_folder(config.file.parent)
         return create_engine(self.url(config), **self.options(config))
 
     def _connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
@@ -145,10 +145,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         if not str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_READONLY", "SQLITE_BUSY")):
             raise
         log.warning("The SQLite file could not be turned to WAL and keeps its journal mode: %s", error)
-
-
-def _path(database: str) -> Path:
-    return Path(database.removeprefix("file:").removeprefix("//localhost"))
 
 
 def _make_folder(folder: Path) -> None:

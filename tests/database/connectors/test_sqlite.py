@@ -1,5 +1,6 @@
 """SQLite engines: transactions that are ours, a memory database for all threads, WAL, foreign keys, locks."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -213,4 +214,19 @@ def test_deadline_ends_a_statement_of_the_engine(tmp_path: Path) -> None:
                 text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) SELECT max(x) FROM n")
             )
     assert _errorname(caught.value) == "SQLITE_INTERRUPT"
+    engine.dispose()
+
+
+def test_file_that_another_holds_keeps_its_journal_mode(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the switch to WAL is not possible now, work goes on without it, and a warning says so."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "app.db", isolation_level=None)) as holder:
+        holder.execute("CREATE TABLE t (id INTEGER)")
+        holder.execute("BEGIN")
+        holder.execute("SELECT * FROM t").fetchall()
+        engine = _engine(f"sqlite:///{tmp_path}/app.db?timeout=0.05")
+        assert _numbers(engine) == []
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+    engine.dispose()
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "delete"
     engine.dispose()

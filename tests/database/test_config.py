@@ -1,0 +1,47 @@
+"""The parts of a URL as values."""
+
+from pathlib import Path
+
+import pytest
+
+from settings.database import DatabaseURLParser
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:////a/b.db", Path("/a/b.db")),
+        ("sqlite:///b.db", Path("/srv/b.db")),
+        ("sqlite:///file:/a%2520b/c.db?uri=true", Path("/a b/c.db")),
+        ("sqlite:///file:///a/b.db?uri=true&mode=ro", Path("/a/b.db")),
+        ("sqlite:///file://localhost/a/b.db?uri=true", Path("/a/b.db")),
+        ("sqlite://", None),
+        ("sqlite:///file:x?uri=true&mode=memory", None),
+        ("postgresql://h/d", None),
+        ("nonsense", None),
+    ],
+)
+def test_file_is_what_sqlite_opens(url: str, file: Path | None) -> None:
+    """A path for a file, None for memory and for every other database."""
+    assert DatabaseURLParser.parse_url(url, folder=Path("/srv")).file == file
+
+
+@pytest.mark.parametrize(
+    ("url", "memory"),
+    [
+        ("sqlite://", True),
+        ("sqlite:///:memory:", True),
+        ("sqlite:///file::memory:?uri=true", True),
+        ("sqlite:///file:x?uri=true&mode=memory&cache=shared", True),
+        ("sqlite:///memory", False),
+        ("postgresql://h/memory", False),
+    ],
+)
+def test_memory_is_told_from_a_file(url: str, memory: bool) -> None:
+    """Only what lives in this process is memory."""
+    assert DatabaseURLParser.parse_url(url).is_memory is memory
+
+
+def test_target_of_an_invalid_url_is_empty() -> None:
+    """What cannot be read cannot be masked either, so it is not shown."""
+    assert DatabaseURLParser.parse_url("postgresql://u:tail@end@h/d").target == ""
