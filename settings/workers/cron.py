@@ -93,6 +93,11 @@ class Cron:
         soonest: datetime = min(instants)
         return soonest
 
+    def gap_seconds(self, moment: datetime) -> float:
+        """Return the seconds from the minute nearest to `moment`, at which the line has just fired, to the next run."""
+        fired = (moment + timedelta(seconds=30)).replace(second=0, microsecond=0)
+        return (self.next_after(fired) - fired).total_seconds()
+
     def interval_seconds(self, moment: datetime) -> float:
         """Return the seconds between the next two instants after `moment`."""
         first = self.next_after(moment)

@@ -56,6 +56,11 @@ _TABLE = {
         "bring the broker that WORKERS_BROKER_URL (or REDIS_URL) names back, and send again what was not published",
         transient=True,
     ),
+    "task-not-json": Diagnosis(
+        "task-not-json",
+        "its arguments cannot be written as JSON ({error})",
+        "hand over numbers, texts, lists and dictionaries, and read objects from the database in the task",
+    ),
     "task-refused": Diagnosis(
         "task-refused",
         "the queue of this process is full ({error})",

@@ -56,6 +56,16 @@ class JobDefinition:
         assert self.every is not None
         return self.every
 
+    def claim_seconds(self) -> float:
+        """Return for how long a claim keeps the other processes from this run.
+
+        A cron job comes due by each process's own clock; half its gap is more than these clocks differ by, and over
+        well before the next run.
+        """
+        if self.cron is not None:
+            return self.cron.gap_seconds(datetime.now(UTC)) / 2
+        return self.interval_seconds()
+
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:

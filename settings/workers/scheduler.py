@@ -15,8 +15,8 @@ from settings.workers.context import ApplicationContextManager
 from settings.workers.diagnosis import WorkerDefinitionError
 from settings.workers.jobs import JobDefinition, JobStatus, checked_callable, checked_name, checked_seconds, define_job
 from settings.workers.model import WorkersSettings
-from settings.workers.runs import Bound, Runner
-from settings.workers.tasks import PoolPublisher, Publisher, Task
+from settings.workers.runs import Bound, Runner, RunResult
+from settings.workers.tasks import Engine, PoolPublisher, Publisher, Task
 from settings.workers.turns import Turns
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Workers:
         )
         self._pool = PoolPublisher(self.runner, started=lambda: self.running)
         self._publisher: Publisher = self._pool
+        self._engine: Engine | None = None
         watch_forks(self)
 
     @property
@@ -161,6 +162,22 @@ class Workers:
 
         return register if function is None else register(function)
 
+    def hand_over(self, engine: Engine) -> None:
+        """Let another engine keep the time of the fleet's jobs and run tasks, those to come too.
+
+        Jobs with `once=False` go on running in each process that is started.
+        """
+        with self._lock:
+            self._engine = self._publisher = engine
+            for definition in self._board.definitions():
+                self._tell(engine, definition)
+            for task in self._tasks.values():
+                engine.add_task(task)
+
+    def run_due(self, name: str) -> RunResult | None:
+        """Claim and run a job here and now, and return how it went; None when it is not due, or cannot be claimed."""
+        return self._turns.run_due(name)
+
     def jobs(self) -> list[JobStatus]:
         """Return how each job is doing, as seen from this process."""
         return self._board.statuses()
@@ -226,6 +243,8 @@ class Workers:
         with self._lock:
             self._refuse_taken(definition.name)
             self._board.add(definition)
+            if self._engine is not None:
+                self._tell(self._engine, definition)
             if self._timer is not None:
                 self._plan(self._timer, definition)
 
@@ -233,7 +252,14 @@ class Workers:
         with self._lock:
             self._refuse_taken(task.name)
             self._tasks[task.name] = task
+            if self._engine is not None:
+                self._engine.add_task(task)
         return task
+
+    def _tell(self, engine: Engine, definition: JobDefinition) -> None:
+        engine.add_job(definition)
+        if definition.once:
+            self._board.change(definition.name, detail=engine.where)
 
     def _refuse_taken(self, name: str) -> None:
         if name in self._tasks or name in self._board:
@@ -241,7 +267,8 @@ class Workers:
             raise WorkerDefinitionError(name, "there is a job or task of that name already", fix)
 
     def _plan(self, timer: "Timer", definition: JobDefinition) -> None:
-        timer.plan(definition.name, self._turns.first_pause(definition))
+        if self._engine is None or not definition.once:
+            timer.plan(definition.name, self._turns.first_pause(definition))
 
     def before_fork(self) -> None:
         """Take the locks."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from settings.workers.diagnosis import diagnose
+from settings.workers.jobs import JobDefinition
 from settings.workers.pool import DaemonPool
 from settings.workers.runs import Runner
 
@@ -43,6 +44,22 @@ class Publisher(Protocol):
         """Return what became of the call; never raises, and returns in bounded time."""
 
 
+class Engine(Publisher, Protocol):
+    """Runs jobs and tasks elsewhere than on the threads of this process.
+
+    Attributes:
+        where: Where, for people: `on Celery workers`.
+    """
+
+    where: str
+
+    def add_job(self, definition: JobDefinition) -> None:
+        """Have a job run at its times."""
+
+    def add_task(self, task: "Task") -> None:
+        """Have a task's calls run."""
+
+
 class Task:
     """A function that can be called here and now, or with `.delay()` in the background.
 
@@ -62,12 +79,12 @@ class Task:
         publisher: Callable[[], Publisher],
     ) -> None:
         self.name, self.function, self.timeout = name, function, timeout
-        self._ensured, self._publisher = ensured, publisher
+        self.ensured, self._publisher = ensured, publisher
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Call the function here, in the context that is there or in a new one."""
-        return self._ensured(*args, **kwargs)
+        return self.ensured(*args, **kwargs)
 
     def delay(self, *args: object, **kwargs: object) -> TaskReceipt:
         """Have the function called in the background, in a context and with a session of its own.

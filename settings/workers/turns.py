@@ -19,6 +19,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 FIRST_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 15.0
 MAX_REST_SECONDS = 3600.0
+EARLY_SECONDS = 1.0
 
 
 class Turns:
@@ -33,6 +34,7 @@ class Turns:
         stopping: Set when no further run should begin.
         clock: Monotonic clock, in seconds.
         chance: Factors in [0, 1) for the jitter.
+        sleep: Waits, in seconds.
     """
 
     def __init__(
@@ -46,68 +48,100 @@ class Turns:
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._board, self._runner, self._claims, self._watch = board, runner, claims, watch
-        self._owner, self._stopping, self._clock, self._chance = owner, stopping, clock, chance
+        self._owner, self._stopping, self._clock, self._chance, self._sleep = owner, stopping, clock, chance, sleep
         self._due: dict[str, float] = {}
+        self._fires: dict[str, datetime] = {}
         self._claim_failures: dict[str, int] = {}
 
     def first_pause(self, definition: JobDefinition) -> float:
         """Return the seconds until a job's first turn, and set its grid."""
+        if definition.cron is not None:
+            return self._cron_pause(definition)
         if definition.once:
             # The database knows whether it is due; processes that start together need not ask together.
             return self._chance() * min(definition.jitter, 0.5)
-        pause = self._cron_pause(definition) if definition.cron is not None else definition.first
-        self._due[definition.name] = self._clock() + pause
-        return pause
+        self._due[definition.name] = self._clock() + definition.first
+        return definition.first
 
     def take(self, name: str) -> float | None:
         """Give `name` its turn and return the seconds until the next; None when the process is closing."""
         definition = self._board.definition(name)
         self._board.change(name, next_run=None)
-        pause = self._take_claimed(definition) if definition.once else self._take_here(definition)
+        left = self._seconds_left(definition)
+        pause = left if left > 0 or self._stopping() else self._take_due(definition)
         if self._stopping():
             return None
         pause += self._chance() * definition.jitter if pause > 0 else 0.0
-        self._board.change(name, next_run=datetime.now(UTC) + timedelta(seconds=pause))
+        self._board.change(name, next_run=self._fires.get(name, datetime.now(UTC) + timedelta(seconds=pause)))
         return pause
 
+    def run_due(self, name: str) -> RunResult | None:
+        """Claim and run a job now, for an engine that keeps the time itself; None without its turn."""
+        definition = self._board.definition(name)
+        result = None
+        try:
+            if (claim := self._claim_shortly(definition)) is not None:
+                result = self._run_claimed(definition, claim)
+        except Exception as error:  # noqa: BLE001 - as in a turn of our own: said once, and the next tick tries again
+            self._away(definition, error)
+        return result
+
+    def _claim_shortly(self, definition: JobDefinition) -> ClaimLike | None:
+        """Claim; a tick that came a moment before its time waits for it, or every second one would be lost."""
+        every = definition.claim_seconds()
+        claim = self._claims.claim(definition.name, every=every)
+        self._watch.answered()
+        if claim is None and (left := self._claims.next_in(definition.name)) <= min(every / 4, EARLY_SECONDS):
+            self._sleep(left)
+            claim = self._claims.claim(definition.name, every=every)
+        return claim
+
+    def _take_due(self, definition: JobDefinition) -> float:
+        return self._take_claimed(definition) if definition.once else self._take_here(definition)
+
+    def _seconds_left(self, definition: JobDefinition) -> float:
+        """Return how long it is until the job's own time, by which a turn may come too early; 0 when it has come."""
+        if definition.cron is not None:
+            return min((self._fires[definition.name] - datetime.now(UTC)).total_seconds(), LONGEST_PAUSE_SECONDS)
+        return 0.0 if definition.once else self._due[definition.name] - self._clock()
+
     def _take_here(self, definition: JobDefinition) -> float:
-        left = self._due[definition.name] - self._clock()
-        if left > 0 or self._stopping():
-            return left
         self._run(definition, None)
         return self._next_here(definition)
 
     def _next_here(self, definition: JobDefinition) -> float:
         """Move on to the next point of the job's own grid that has not passed; what was missed is not made up for."""
-        now, rest = self._clock(), self._rest_seconds(definition)
         if definition.cron is not None:
-            pause = max(self._cron_pause(definition), rest)
-        else:
-            assert definition.every is not None
-            late = max(0.0, now - self._due[definition.name])
-            pause = max(definition.every - late % definition.every, rest)
+            return self._cron_pause(definition)
+        assert definition.every is not None
+        now = self._clock()
+        late = max(0.0, now - self._due[definition.name])
+        pause = max(definition.every - late % definition.every, self._rest_seconds(definition))
         self._due[definition.name] = now + pause
         return pause
 
     def _take_claimed(self, definition: JobDefinition) -> float:
         try:
-            claim = self._claims.claim(definition.name, every=definition.interval_seconds())
+            claim = self._claims.claim(definition.name, every=definition.claim_seconds())
             self._watch.answered()
             if claim is not None:
                 self._run_claimed(definition, claim)
-            pause = self._claims.next_in(definition.name)
+            pause = self._claims.next_in(definition.name) if definition.cron is None else self._cron_pause(definition)
         except Exception as error:  # noqa: BLE001 - whatever keeps the claims away, the job waits and the log says so
             return self._away(definition, error)
         self._claim_failures[definition.name] = 0
         self._board.change(definition.name, detail="")
-        return min(max(pause, self._rest_seconds(definition)), LONGEST_PAUSE_SECONDS)
+        rest = 0.0 if definition.cron is not None else self._rest_seconds(definition)
+        return min(max(pause, rest), LONGEST_PAUSE_SECONDS)
 
-    def _run_claimed(self, definition: JobDefinition, claim: ClaimLike) -> None:
+    def _run_claimed(self, definition: JobDefinition, claim: ClaimLike) -> RunResult:
         self._board.change(definition.name, owner=self._owner())
         result = self._run(definition, claim)
         claim.finish(result.outcome, result.duration_seconds, result.error)
+        return result
 
     def _away(self, definition: JobDefinition, error: Exception) -> float:
         """Say once for all jobs that they wait, and come back with growing pauses."""
@@ -156,9 +190,11 @@ class Turns:
         return ceiling_seconds(interval, max(interval, MAX_REST_SECONDS), failures - 1)
 
     def _cron_pause(self, definition: JobDefinition) -> float:
+        """Return the seconds until a cron job's next run, at most a minute, since the clock may be set."""
         assert definition.cron is not None
         now = datetime.now(UTC)
-        return (definition.cron.next_after(now) - now).total_seconds()
+        self._fires[definition.name] = fires = definition.cron.next_after(now)
+        return min((fires - now).total_seconds(), LONGEST_PAUSE_SECONDS)
 
 
 def _late(result: RunResult, limit: float | None) -> RunResult:

@@ -1,0 +1,201 @@
+"""Celery as the engine: every job a task and an entry of its beat, every run by the same context and claims."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from celery import Celery, signals
+from celery.schedules import BaseSchedule, schedstate, schedule
+
+from settings.workers.cron import Cron
+from settings.workers.jobs import JobDefinition
+from settings.workers.model import WorkersSettings
+from settings.workers.publishing import BrokerPublisher
+from settings.workers.runs import Runner, RunResult
+from settings.workers.scheduler import Workers
+from settings.workers.tasks import Task, TaskReceipt
+
+log = logging.getLogger(__name__)
+
+LONGEST_TASK_SECONDS = 1800
+"""A task without a time limit of its own is ended after this; the broker hands it out anew a minute later."""
+RESULT_SECONDS = 3600
+SHORTEST_EXPIRY_SECONDS = 1.0
+
+
+class CronSchedule(BaseSchedule):  # type: ignore[misc] # Celery ships no types
+    """A crontab line for Celery's beat, read as the rest of this package reads it."""
+
+    def __init__(self, cron: Cron, **options: Any) -> None:
+        super().__init__(**options)
+        self.cron = cron
+
+    def is_due(self, last_run_at: datetime) -> schedstate:
+        """Return whether the line has fired since the last run, and the seconds until beat should look again."""
+        now = datetime.now(UTC)
+        due = self.cron.next_after(last_run_at.astimezone(UTC)) <= now
+        return schedstate(due, (self.cron.next_after(now) - now).total_seconds())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CronSchedule) and other.cron.text == self.cron.text
+
+    def __hash__(self) -> int:
+        return hash(self.cron.text)
+
+
+class CeleryEngine:
+    """Makes tasks and beat entries of jobs, and publishes the calls of tasks.
+
+    Args:
+        app: The Celery application.
+        runner: Gives each call of a task its context.
+        run_due: Claims and runs a job by its name.
+        publisher: Sends calls within bounded time.
+    """
+
+    where = "runs on Celery workers"
+
+    def __init__(
+        self, app: Celery, *, runner: Runner, run_due: Callable[[str], RunResult | None], publisher: BrokerPublisher
+    ) -> None:
+        self.app, self._runner, self._run_due, self._publisher = app, runner, run_due, publisher
+
+    def add_job(self, definition: JobDefinition) -> None:
+        """Make a task of a job and let beat send it; two beats are safe, since each run is claimed."""
+
+        def run() -> str:
+            return self._job(definition.name)
+
+        self._register(definition.name, run, {})
+        every = definition.interval_seconds()
+        self.app.conf.beat_schedule[definition.name] = {
+            "task": definition.name,
+            "schedule": schedule(every) if definition.cron is None else CronSchedule(definition.cron),
+            # what nobody took before the next tick is of no use any more
+            "options": {"expires": max(every, SHORTEST_EXPIRY_SECONDS), "ignore_result": True},
+        }
+
+    def add_task(self, task: Task) -> None:
+        """Make a Celery task of a task."""
+
+        def run(*args: object, **kwargs: object) -> object:
+            return _ended(self._runner.run(task.name, task.function, *args, **kwargs))
+
+        self._register(task.name, run, _limits(task.timeout))
+
+    def publish(self, task: Task, args: tuple[object, ...], kwargs: dict[str, object]) -> TaskReceipt:
+        """Send a call to the broker and return what became of it, in bounded time."""
+        return self._publisher.publish(self.app.tasks[task.name], args, kwargs)
+
+    def _register(self, name: str, run: Callable[..., object], options: dict[str, Any]) -> None:
+        # `throws`: the failure is in the log already, with its traceback; Celery notes it in a line.
+        self.app.task(run, name=name, shared=False, throws=(Exception,), typing=False, **options)
+
+    def _job(self, name: str) -> str:
+        result = self._run_due(name)
+        return "not due" if result is None else _ended(result)
+
+
+def build_celery(
+    workers: Workers,
+    settings: WorkersSettings,
+    *,
+    app_name: str,
+    connect_timeout: float = 0.5,
+    timeout: float = 0.5,
+    retry_after: float = 15.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Celery, BrokerPublisher]:
+    """Return the Celery application of these settings, and what publishes to its broker; nothing is connected.
+
+    All jobs and tasks of `workers`, those to come too, run on Celery from now on.
+
+    Args:
+        workers: Where jobs and tasks are registered.
+        settings: WORKERS_, with the broker's URL.
+        app_name: Name of the application, of its queue, and of its control messages.
+        connect_timeout: Seconds that publishing may wait for a connection.
+        timeout: Seconds that publishing may wait for one answer.
+        retry_after: Seconds after a failure in which publishing is refused at once.
+        clock: Monotonic clock, in seconds.
+
+    Raises:
+        ValueError: There is no broker's URL.
+    """
+    if settings.broker_url is None:
+        raise ValueError("WORKERS_BROKER_URL is not set, and Celery needs a broker")
+    url = settings.broker_url.get_secret_value()
+    app = Celery(app_name, set_as_current=False)
+    app.conf.update(_configuration(url, app_name))
+    signals.setup_logging.connect(_keep_logging, weak=False, dispatch_uid="twelvefactor-logging")
+    signals.worker_shutting_down.connect(
+        partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
+    )
+    publisher = BrokerPublisher(
+        app, connect_timeout=connect_timeout, timeout=timeout, retry_after=retry_after, clock=clock
+    )
+    engine = CeleryEngine(app, runner=workers.runner, run_due=workers.run_due, publisher=publisher)
+    workers.hand_over(engine)
+    return app, publisher
+
+
+def _configuration(url: str, app_name: str) -> dict[str, Any]:
+    redis = url.startswith(("redis:", "rediss:"))
+    return {
+        "broker_url": url,
+        "result_backend": url if redis else None,
+        "result_expires": RESULT_SECONDS,
+        "task_ignore_result": True,
+        "task_default_queue": app_name,
+        "broker_transport_options": {"visibility_timeout": LONGEST_TASK_SECONDS + 60} if redis else {},
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_time_limit": LONGEST_TASK_SECONDS,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "beat_scheduler": "celery.beat:Scheduler",  # keeps no file: the claims know what has run
+        "beat_schedule": {},
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _limits(timeout: float | None) -> dict[str, Any]:
+    return {} if timeout is None else {"soft_time_limit": timeout, "time_limit": timeout + 5}
+
+
+def _ended(result: RunResult) -> str:
+    """Return the outcome, or raise what the run raised, so that Celery counts it as failed."""
+    if result.raised is None:
+        return result.outcome
+    if isinstance(result.raised, Exception):
+        raise result.raised
+    raise RuntimeError(result.error)  # SystemExit and its like would end the worker
+
+
+def _keep_logging(**_values: object) -> None:
+    """Stand in for Celery's own set-up of the logs, which ours must outlive."""
+
+
+def _end_in_time(grace_seconds: float, **_values: object) -> None:
+    """Turn Celery's warm shutdown into a cold one after the grace time: what runs then goes back to the queue."""
+
+    def end() -> None:
+        log.warning("Celery worker: tasks still run after %g s and go back to the queue", grace_seconds)
+        os.kill(os.getpid(), signal.SIGQUIT)
+
+    timer = threading.Timer(grace_seconds, end)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,148 @@
+"""Calls of tasks are sent in bounded time, whatever the broker does; a caller is told what became of them."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from settings.probe import HealthStatus
+from settings.workers.celery import build_celery
+from settings.workers.model import WorkersSettings
+from settings.workers.publishing import BrokerPublisher
+from settings.workers.tasks import Task, TaskReceipt
+from tests.servers import RedisServer, wait_until
+from tests.workers.conftest import MakeWorkers
+
+
+class _Clock:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    """The clock of the breaker."""
+    return _Clock()
+
+
+Publish = Callable[[RedisServer], tuple[Task, BrokerPublisher]]
+
+
+@pytest.fixture
+def publish(make_workers: MakeWorkers, clock: _Clock) -> Iterator[Publish]:
+    """A maker of a task that is published to a Redis."""
+    made: list[BrokerPublisher] = []
+
+    def make(server: RedisServer) -> tuple[Task, BrokerPublisher]:
+        settings = WorkersSettings(engine="celery", broker_url=server.url())
+        workers = make_workers()
+        _, publisher = build_celery(workers, settings, app_name="tests", timeout=0.2, connect_timeout=0.2, clock=clock)
+        made.append(publisher)
+        return workers.task(lambda number: number, name="double"), publisher
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def test_call_is_queued(redis_server: RedisServer, publish: Publish) -> None:
+    """A call is in the application's queue, and its receipt is true."""
+    task, publisher = publish(redis_server)
+    receipt = task.delay(3)
+    assert receipt
+    assert (receipt.fate, publisher.published) == ("queued", 1)
+    assert redis_server.client().llen("tests") == 1
+    assert publisher.reading().status is HealthStatus.HEALTHY
+
+
+def test_task_can_be_called_here(redis_server: RedisServer, publish: Publish) -> None:
+    """Called without `delay` it runs at once, and asks no broker."""
+    task, publisher = publish(redis_server)
+    assert task(4) == 4
+    assert publisher.published == 0
+
+
+@pytest.mark.parametrize("fault", ["dead", "frozen"])
+def test_broker_that_is_away_costs_one_timeout(
+    own_redis: RedisServer, publish: Publish, clock: _Clock, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    """A hundred calls cost one time-out in all, each says why it was refused, one line is logged; then all goes on."""
+    caplog.set_level(logging.INFO)
+    task, publisher = publish(own_redis)
+    assert task.delay(1)
+    own_redis.kill() if fault == "dead" else own_redis.freeze()
+    receipts: list[TaskReceipt] = []
+    # a connection, and one answer; ten time-outs would be 2 s
+    assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(100))) < 1
+    assert {(each.fate, each.code, bool(each)) for each in receipts} == {("refused", "broker-unavailable", False)}
+    assert all(each.fix for each in receipts)
+    assert publisher.refused == 100
+    assert publisher.reading().code == "broker-unavailable"
+    own_redis.start() if fault == "dead" else own_redis.thaw()
+    assert task.delay(2).fate == "refused"
+    clock.now += 16
+    assert task.delay(2).fate == "queued"
+    assert [each.getMessage().partition(":")[0] for each in caplog.records] == [
+        "Tasks are refused",
+        "Tasks are taken again",
+    ]
+
+
+def test_arguments_that_are_not_json_are_told_apart(redis_server: RedisServer, publish: Publish) -> None:
+    """A wrong argument is refused with its own code, and closes no way to the broker."""
+    task, _ = publish(redis_server)
+    receipt = task.delay(object())
+    assert (receipt.fate, receipt.code) == ("refused", "task-not-json")
+    assert task.delay(1)
+
+
+def test_threads_share_few_connections(own_redis: RedisServer, publish: Publish) -> None:
+    """Twelve threads publish a hundred calls each, on at most four connections, and none is lost."""
+    task, publisher = publish(own_redis)
+    refused: list[str] = []
+
+    def send() -> None:
+        refused.extend(receipt.detail for n in range(100) if not (receipt := task.delay(n)))
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert refused == []
+    assert own_redis.client().llen("tests") == 1200 == publisher.published
+    assert len([each for each in own_redis.client().client_list() if each["cmd"] == "lpush"]) <= 4
+
+
+def test_child_of_a_fork_publishes_on_connections_of_its_own(redis_server: RedisServer, publish: Publish) -> None:
+    """Parent and child publish after a fork, and neither takes the other's answers."""
+    task, _ = publish(redis_server)
+    assert task.delay(1)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all(task.delay(n) for n in range(50)) else 1)
+    assert all(task.delay(n) for n in range(50))
+    assert os.waitpid(child, 0)[1] == 0
+    assert redis_server.client().llen("tests") == 101
+
+
+def test_closed_connections_are_gone(own_redis: RedisServer, publish: Publish) -> None:
+    """After `close` the broker has no connection of this publisher."""
+    task, publisher = publish(own_redis)
+    task.delay(1)
+    publisher.close()
+    wait_until(lambda: [each for each in own_redis.client().client_list() if each["cmd"] == "lpush"] == [])
