@@ -98,6 +98,7 @@ def test_the_encoder_in_python_writes_the_same(payload: object) -> None:
         "1" * 5000,
         b"\x00" * 9,
     ],
+    ids=range(11),
 )
 def test_what_is_no_event_is_none(text: str | bytes) -> None:
     """No garbage raises, however deep or long."""
