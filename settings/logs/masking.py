@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Mapping
+from math import isfinite
 from typing import Any
 
 from settings.problems import MASK, mask_urls, spellings
@@ -51,7 +52,7 @@ class Masker:
 
     def plain(self, value: object, deep: int = 0) -> Any:  # noqa: ANN401 - what JSON knows
         """Return `value` as JSON knows it, masked: containers to a depth of 6, anything else by its text."""
-        if value is None or isinstance(value, bool | int | float):
+        if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
             return value
         if isinstance(value, Mapping) and deep < _DEEPEST:
             return {self(text_of(key)): self.plain(each, deep + 1) for key, each in value.items()}

@@ -1,0 +1,46 @@
+"""Which level is shown for which logger."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from settings.logs.levels import Levels, number_of
+
+
+@pytest.fixture
+def levels() -> Iterator[Levels]:
+    """INFO, with a louder and a quieter logger."""
+    made = Levels("INFO", {"t.engine": "DEBUG", "t": "ERROR"})
+    yield made
+    made.restore()
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("t", 40), ("t.pool", 40), ("t.engine", 10), ("t.engine.Engine", 10), ("tt", 20), ("", 20), (None, 20)],
+)
+def test_the_longest_name_decides(levels: Levels, name: str | None, number: int) -> None:
+    """A name rules everything below it, unless a longer one does."""
+    assert levels.of(name) == number
+
+
+def test_the_bounds_are_those_of_all_loggers(levels: Levels) -> None:
+    """What is below the lowest is never shown, what is above the highest always."""
+    assert (levels.lowest, levels.all_from) == (10, 40)
+
+
+def test_the_standard_library_is_told(levels: Levels) -> None:
+    """Its loggers refuse by themselves, and have their own levels back at the end."""
+    assert logging.getLogger("t.pool").getEffectiveLevel() == 40
+    levels.set("TRACE", "t.pool")
+    assert logging.getLogger("t.pool").isEnabledFor(5)
+    levels.restore()
+    assert [logging.getLogger(name).level for name in ("t", "t.pool", "t.engine")] == [0, 0, 0]
+
+
+def test_levels_have_one_spelling() -> None:
+    """Small letters are right, a number or another word is not."""
+    assert number_of("success") == 25
+    with pytest.raises(ValueError, match="log-level-unknown"):
+        number_of("17")

@@ -1,0 +1,52 @@
+"""LOG_: what may be set, and what is said of the rest."""
+
+import pytest
+
+from settings.logs.model import LogsSettings
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    """What nobody set has its documented value."""
+    logs = LogsSettings()
+    assert (logs.level, logs.limit_level, logs.format, logs.file) == ("INFO", "WARNING", "text", None)
+    assert (logs.errors_per_minute, logs.summary_interval, logs.max_fingerprints) == (5, 60, 10000)
+
+
+@pytest.mark.parametrize(
+    ("environment", "level", "kind"),
+    [
+        ("development", "DEBUG", "text"),
+        ("testing", "INFO", "text"),
+        ("staging", "INFO", "json"),
+        ("production", "INFO", "json"),
+    ],
+)
+def test_defaults_of_an_environment(environment: str, level: str, kind: str) -> None:
+    """More words in development, JSON where a machine collects the lines."""
+    assert LogsSettings.defaults_in(environment) == {"level": level, "format": kind}
+
+
+def test_levels_of_single_loggers() -> None:
+    """Pairs with spaces and small letters are understood; an empty text is none."""
+    logs = LogsSettings.model_validate({"levels": " sqlalchemy.engine = info, werkzeug=WARNING ,"})
+    assert logs.levels == {"sqlalchemy.engine": "INFO", "werkzeug": "WARNING"}
+    assert LogsSettings.model_validate({"levels": ""}).levels == {}
+
+
+@pytest.mark.parametrize("text", ["werkzeug", "werkzeug=", "=INFO", "werkzeug=LOUD", "a=INFO;b=INFO"])
+def test_a_pair_that_is_none_says_how_to_write_it(text: str) -> None:
+    """Code and fix are with the error."""
+    with pytest.raises(ValueError, match="invalid-levels") as caught:
+        LogsSettings.model_validate({"levels": text})
+    assert "write sqlalchemy.engine=INFO,werkzeug=WARNING" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"level": "LOUD"}, {"errors_per_minute": -1}, {"summary_interval": 0}, {"summary_interval": "nan"},
+     {"max_fingerprints": 0}, {"format": "xml"}, {"limit_level": ""}],
+)  # fmt: skip
+def test_what_is_impossible_is_refused(values: dict[str, object]) -> None:
+    """No value outside its bounds gets in."""
+    with pytest.raises(ValueError, match="invalid|LOG_"):
+        LogsSettings.model_validate(values)
