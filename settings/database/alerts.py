@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, select, update
@@ -13,6 +14,7 @@ from settings.database.tables import OPEN, now, performance_alerts
 log = logging.getLogger(__name__)
 _a = performance_alerts.c
 SEVERITIES = ("low", "medium", "high", "critical")
+STATUSES = ("active", "acknowledged", "resolved")
 
 Row = Mapping[str, Any]
 """One alert: the columns of the table by name."""
@@ -48,7 +50,8 @@ class Alerts:
     ) -> bool:
         """Raise an alert, or raise it again: one unresolved row for a type, service and endpoint, with a count.
 
-        Texts that are longer than their column are cut.
+        Texts that are longer than their column are cut, and what no database can hold is replaced: a NUL or half a
+        surrogate pair by `?`, a number that is not finite by none, another object of `metadata` by its text.
 
         Returns:
             Whether it is new.
@@ -59,9 +62,10 @@ class Alerts:
         if severity not in SEVERITIES:
             raise ValueError(f"severity {severity!r} is none of {', '.join(SEVERITIES)}")
         values = {
-            "alert_type": alert_type[:50], "severity": severity, "title": title[:255], "description": description,
-            "endpoint": endpoint[:255], "service_name": service_name[:100], "metric_value": metric_value,
-            "threshold_value": threshold_value, "alert_metadata": None if metadata is None else dict(metadata),
+            "alert_type": _words(alert_type, 50), "severity": severity, "title": _words(title, 255),
+            "description": _words(description), "endpoint": _words(endpoint, 255),
+            "service_name": _words(service_name, 100), "metric_value": _number(metric_value),
+            "threshold_value": _number(threshold_value), "alert_metadata": _storable(metadata),
         }  # fmt: skip
         row = self._upsert(values)
         new = int(row["occurrence_count"]) == 1
@@ -70,21 +74,27 @@ class Alerts:
         return new
 
     def list(self, status: str | None = None, limit: int = 100) -> Sequence[Row]:
-        """Return alerts, those that came last first; `status` may be `open` for all that are not resolved."""
+        """Return alerts, those that came last first; `status` may be `open` for all that are not resolved.
+
+        Raises:
+            ValueError: The status is none of those.
+        """
         wanted = select(performance_alerts).order_by(_a.last_occurrence.desc(), _a.id.desc()).limit(limit)
         if status == "open":
             wanted = wanted.where(_a.status != "resolved")
+        elif status is not None and status not in STATUSES:
+            raise ValueError(f"status {status!r} is none of open, {', '.join(STATUSES)}")
         elif status is not None:
             wanted = wanted.where(_a.status == status)
         with self._engine().connect() as connection:
             return [dict(row) for row in connection.execute(wanted).mappings()]
 
-    def acknowledge(self, id: int, by: str) -> bool:  # noqa: A002 - the name of the column
+    def acknowledge(self, id: int, by: str) -> bool:  # noqa: A002 - the name of the column  # noqa: A002 - the name of the column
         """Note that somebody looks after an active alert; False when there is none of that id."""
-        values = {"status": "acknowledged", "acknowledged_by": by[:255], "acknowledged_at": now()}
+        values = {"status": "acknowledged", "acknowledged_by": _words(by, 255), "acknowledged_at": now()}
         return self._update((_a.id == id) & (_a.status == "active"), values) == 1
 
-    def resolve(self, id: int) -> bool:  # noqa: A002 - the name of the column
+    def resolve(self, id: int) -> bool:  # noqa: A002 - the name of the column  # noqa: A002 - the name of the column
         """Note that the cause of an alert is gone; False when no unresolved one has that id."""
         return self._update((_a.id == id) & (_a.status != "resolved"), _resolved()) == 1
 
@@ -126,3 +136,22 @@ class Alerts:
 
 def _resolved() -> dict[str, datetime | str]:
     return {"status": "resolved", "resolved_at": now()}
+
+
+def _words(words: str, length: int | None = None) -> str:
+    return words.replace("\0", "?").encode(errors="replace").decode()[:length]
+
+
+def _number(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None
+
+
+def _storable(value: object) -> Any:  # noqa: ANN401 - whatever JSON can say
+    """Return a copy of a value that both databases can keep as JSON."""
+    if isinstance(value, Mapping):
+        return {_words(str(name)): _storable(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_storable(each) for each in value]
+    if isinstance(value, float):
+        return _number(value)
+    return value if value is None or isinstance(value, (bool, int)) else _words(str(value))
