@@ -139,6 +139,13 @@ def render_url(
     drivername: str, *, userinfo: str = "", authority: str = "", database: str | None, query: Mapping[str, str]
 ) -> str:
     """Return a URL whose parts SQLAlchemy reads back as they are given, options in alphabetical order."""
-    path = "" if database is None else "/" + quote(database, safe="/:")
+    path = "" if database is None else "/" + _encoded(database, "%?@" if userinfo or authority else "%?")
     options = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in sorted(query.items()))
     return f"{drivername}://{userinfo}{authority}{path}{'?' + options if options else ''}"
+
+
+def _encoded(database: str, marks: str) -> str:
+    """Encode as little as SQLAlchemy 2.1 needs, because 2.0 takes a database name as it stands."""
+    body = database.rstrip()
+    plain = "".join(quote(each) if each in marks or not each.isprintable() else each for each in body)
+    return plain + quote(database[len(body) :])

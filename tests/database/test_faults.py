@@ -31,10 +31,24 @@ def _fails_with(engine: Engine, statement: str = "SELECT 1") -> str:
     return diagnose_database(caught.value).code
 
 
+@pytest.fixture(scope="module")
+def _server() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def own_postgres(_server: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that each test of this file may harm: it is killed after each and started for the next."""
+    yield _server.start()
+    _server.kill()
+
+
 @pytest.fixture
 def database(own_postgres: PostgresServer, open_database: Open) -> Iterator[DatabaseManager]:
     """A database with a table on a server of the test's own, under a deadline of half a second."""
-    database = open_database(url=own_postgres.url(), timeout=0.5, connect_timeout=2)
+    database = open_database(url=own_postgres.new_database(), timeout=0.5, connect_timeout=2)
     with database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (id integer)"))
     yield database
