@@ -191,12 +191,19 @@ class Sentinel(RedisServer):
 def cluster_node(*, database: int = 0) -> Iterator[str]:
     """A node of a Redis Cluster that serves no slots."""
     server = RedisServer()
-    while server.port > 55_535:  # its bus listens 10,000 above
+    while not _is_free(server.port + 10_000):  # its bus listens there
         server.port = free_port()
     try:
         yield server.start("--cluster-enabled", "yes").url(database)
     finally:
         server.close()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial, contextlib.suppress(OSError, OverflowError):
+        trial.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 
 import pytest
 import redis
@@ -13,7 +14,9 @@ from settings.cache.model import RedisSettings
 from settings.cache.recovery import Purge
 from settings.cache.store import UnusableValue
 from tests.cache import broken_redis
-from tests.servers import RedisServer
+from tests.cache.conftest import MakeCache
+from tests.cache.fickle_redis import Fickle
+from tests.servers import RedisServer, wait_until
 
 
 def options_of(url: str, **options: object) -> dict[str, object]:
@@ -28,6 +31,29 @@ def test_time_outs_are_those_of_the_variables() -> None:
     assert (found["socket_connect_timeout"], found["socket_timeout"]) == (0.25, 0.75)
     assert (found["host"], found["port"], found["db"], found["client_name"]) == ("host", 6380, 2, "web")
     assert found["retry"].get_retries() == 0  # type: ignore[attr-defined] # redis-py's Retry
+
+
+def test_the_older_protocol_is_spoken_unless_the_url_says_otherwise() -> None:
+    """With the newer one a server's notices could stretch the time-outs."""
+    assert options_of("redis://host")["protocol"] == 2
+    assert options_of("redis://host?protocol=3")["protocol"] in (3, "3")
+
+
+def test_no_closed_connection_is_met_twice(make_cache: MakeCache) -> None:
+    """When many pooled connections died unseen, the one retry is made on a new connection."""
+    with Fickle() as server:
+        cache = make_cache(f"redis://127.0.0.1:{server.port}/0")
+        server.hold()
+        threads = [threading.Thread(target=cache.get, args=("key",)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: server.waiting == 3)
+        server.go_on()
+        for thread in threads:
+            thread.join()
+        server.doom()
+        assert cache.get("key") is None
+        assert cache.figures()["outages"] == 0
 
 
 def test_the_pool_is_bounded(redis_server: RedisServer) -> None:

@@ -37,9 +37,12 @@ def app() -> Iterator[Flask]:
 @pytest.fixture(params=PLACES)
 def cache(
     request: pytest.FixtureRequest, make_cache: MakeCache, redis_server: RedisServer, app: Flask
-) -> ResilientCache:
-    """A cache in each of the three places."""
-    return make_cache(url_of(request.param, redis_server), app=app)
+) -> Iterator[ResilientCache]:
+    """A cache in each of the three places, which it must not have left at the end."""
+    cache = make_cache(url_of(request.param, redis_server), app=app)
+    yield cache
+    cache.get("key")
+    assert cache.figures()["mode"] == {"in process": "in-process", "redis": "redis", "away": "fallback"}[request.param]
 
 
 def test_set_get_has_delete(cache: ResilientCache) -> None:

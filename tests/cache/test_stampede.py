@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from settings.cache.backend import ResilientCache
+from settings.cache.stampede import Stampede
 from tests.cache.conftest import MakeCache
 from tests.servers import RedisServer, wait_until
 
@@ -191,3 +192,12 @@ def test_a_child_forked_within_a_call_waits_for_nobody(make_cache: MakeCache) ->
     assert forks() == "value"
     assert forks() == "value"
     assert waits(cache) == 0
+
+
+def test_who_comes_just_after_the_leader_finds_its_value() -> None:
+    """Between the first look and the turn to compute another call may have finished: the value is looked for again."""
+    stampede = Stampede()
+    with stampede.turn(5) as turn:
+        assert stampede.wait(turn, "key", lambda: "there by now") == "there by now"
+        assert turn.leading == "key"
+    assert stampede.waited == 0
