@@ -1,0 +1,148 @@
+"""What a job does when its turn comes, and when the next one is, with clocks that the test moves."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from settings.workers.board import Board
+from settings.workers.claiming import ClaimsWatch
+from settings.workers.context import ApplicationContextManager
+from settings.workers.jobs import define_job
+from settings.workers.runs import Runner
+from settings.workers.turns import Turns
+from tests.workers.conftest import FakeClaims, Open, claims_of
+
+
+class _Table:
+    """Turns of one process on a clock that the test moves."""
+
+    def __init__(self, claims: Any) -> None:
+        self.now, self.slept, self.ran = 0.0, [0.0], 0
+        self.board, self.fails = Board(), False
+        context = ApplicationContextManager(Flask("tests"))
+        self.turns = Turns(
+            self.board,
+            Runner(context),
+            claims,
+            ClaimsWatch(lambda: self.now),
+            clock=lambda: self.now,
+            chance=lambda: 0.0,
+            sleep=self.slept.append,
+        )
+
+    def job(self, **options: Any) -> float:
+        """Register the job and return its first pause."""
+        given: dict[str, Any] = dict.fromkeys(("every", "cron", "timeout", "jitter", "first"))
+        self.board.add(define_job(self._run, **{**given, "name": "job", "once": False, **options}))
+        return self.turns.first_pause(self.board.definition("job"))
+
+    def _run(self) -> None:
+        self.ran += 1
+        if self.fails:
+            raise ValueError("no")
+
+    def take(self) -> float:
+        """Give the job its turn."""
+        pause = self.turns.take("job")
+        assert pause is not None
+        return pause
+
+
+def test_job_keeps_its_grid_however_long_it_takes() -> None:
+    """A turn that comes late does not shift the later ones."""
+    table = _Table(FakeClaims())
+    assert table.job(every=10) == 10
+    for late in (0, 3, 9.5):
+        table.now = table.now // 10 * 10 + 10 + late
+        assert table.take() == pytest.approx(10 - late)
+    assert table.ran == 3
+
+
+def test_missed_turns_are_made_up_for_once() -> None:
+    """After an hour asleep a job of each ten seconds runs once, and waits for its grid."""
+    table = _Table(FakeClaims())
+    table.job(every=10)
+    table.now = 3604
+    assert table.take() == pytest.approx(6)
+    assert table.ran == 1
+
+
+def test_turn_that_comes_too_early_waits() -> None:
+    """A turn before the job's time runs nothing and says how long is left."""
+    table = _Table(FakeClaims())
+    table.job(every=10)
+    table.now = 4
+    assert (table.take(), table.ran) == (6, 0)
+
+
+def test_job_that_fails_in_a_row_rests_longer_and_longer() -> None:
+    """From the second failure on the pauses double up to an hour; a success ends it."""
+    table = _Table(FakeClaims())
+    table.job(every=10)
+    table.fails, pauses = True, []
+    for _ in range(12):
+        table.now += pauses[-1] if pauses else 10
+        pauses.append(table.take())
+    assert pauses[:5] == pytest.approx([10, 20, 40, 80, 160])
+    assert max(pauses) == 3600
+    table.fails = False
+    table.now += pauses[-1]
+    assert table.take() == pytest.approx(10)
+
+
+def test_pauses_grow_while_the_claims_are_away() -> None:
+    """Half a second at first, doubled up to the interval, at most 15 s; all at half, since the jitter draws nothing."""
+    claims = FakeClaims()
+    table = _Table(claims)
+    table.job(every=60, once=True)
+    claims.error = ConnectionError("away")
+    assert [table.take() for _ in range(8)] == [0.25, 0.5, 1, 2, 4, 7.5, 7.5, 7.5]
+    claims.error = None
+    table.take()
+    claims.error = ConnectionError("away")
+    assert table.take() == 0.25
+
+
+def test_cron_job_of_the_fleet_does_not_run_at_its_start(open_database: Open) -> None:
+    """A line that fires in the far future runs nothing now, although no process has ever claimed it."""
+    table = _Table(claims_of(open_database(), "a"))
+    assert table.job(cron="0 3 29 2 *", once=True) == 60
+    assert (table.take(), table.ran) == (60, 0)
+    next_run = table.board.status("job").next_run
+    assert next_run is not None
+    assert (next_run.month, next_run.day, next_run.hour) == (2, 29, 3)
+
+
+def test_cron_job_of_the_fleet_runs_once_when_it_fires(open_database: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time has come one of three processes runs it, and all wait for the next time."""
+    database = open_database()
+    tables = [_Table(claims_of(database, owner)) for owner in "abc"]
+    for table in tables:
+        table.job(cron="0 3 * * *", once=True)
+        monkeypatch.setitem(table.turns._fires, "job", datetime.now(UTC) - timedelta(seconds=1))
+    pauses = [table.take() for table in tables]
+    assert sum(table.ran for table in tables) == 1
+    assert all(0 < pause <= 60 for pause in pauses)
+
+
+def test_tick_that_comes_a_moment_early_waits_for_its_time() -> None:
+    """Another engine's tick just before the due time is not lost; one long before it is."""
+
+    class Early(FakeClaims):
+        asked = 0
+
+        def claim(self, job: str, *, every: float) -> Any:
+            """Grant the second one."""
+            self.asked += 1
+            return None if self.asked == 1 else super().claim(job, every=every)
+
+    for left, ran in ((0.2, 1), (5.0, 0)):
+        claims = Early()
+        claims.pauses["job"] = left
+        table = _Table(claims)
+        table.job(every=10, once=True)
+        result = table.turns.run_due("job")
+        assert (result is not None, table.ran) == (bool(ran), ran)
+        assert table.slept[-1] == (left if ran else 0.0)
