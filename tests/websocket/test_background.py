@@ -82,7 +82,7 @@ def test_a_forked_child_has_a_connection_of_its_own_and_leaves_the_parents_alone
     assert (at_first["state"], at_first["calls"], at_first["attempts"]) == ("disabled", 0, 0)
     assert (at_last["calls"], at_last["sent"], at_last["connections"]) == (1, 1, 1)
     wait_until(lambda: len(gateway.messages) == 3)
-    assert gateway.events() == ["parent", "child", "parent"]
+    assert sorted(gateway.events()) == ["child", "parent", "parent"]  # two connections have no order between them
     assert len(gateway.attempts) == 2
 
 

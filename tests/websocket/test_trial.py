@@ -35,9 +35,7 @@ def test_a_silent_gateway_costs_the_time_out() -> None:
     assert reading.code == "websocket-timeout"
 
 
-@pytest.mark.parametrize(
-    ("url", "enabled"), [(None, True), ("ws://127.0.0.1:9", False)], ids=["no URL", "off"]
-)
+@pytest.mark.parametrize(("url", "enabled"), [(None, True), ("ws://127.0.0.1:9", False)], ids=["no URL", "off"])
 def test_where_it_is_switched_off_nothing_is_tried(url: str | None, enabled: bool) -> None:
     """No URL, or WS_ENABLED=false."""
     reading = try_gateway(WebSocketSettings.model_validate({"url": url, "enabled": enabled}))
