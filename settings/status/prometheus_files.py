@@ -7,7 +7,6 @@ written here through the library's own writer, in a folder that the processes of
 
 import os
 import secrets
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -48,8 +47,6 @@ class PrometheusFiles:
         name = f"{os.getpid()}-{secrets.token_hex(4)}.db"
         self._counters, self._histograms = (_writer(folder / f"{kind}_{name}") for kind in ("counter", "histogram"))
         self._keys: dict[object, str] = {}
-        for writer in (self._counters, self._histograms):
-            weakref.finalize(self, writer.close)
 
     def counter(self, name: str, help_text: str, labels: Mapping[str, str], value: float) -> None:
         """Set what this process has counted since it began."""
@@ -67,6 +64,11 @@ class PrometheusFiles:
         self._histogram("_sum", {"endpoint": endpoint}, total)
         for bound, count in buckets:
             self._histogram("_bucket", {"endpoint": endpoint, "le": bound}, count)
+
+    def close(self) -> None:
+        """Let go of the files, which stay."""
+        self._counters.close()
+        self._histograms.close()
 
     def _histogram(self, suffix: str, labels: Mapping[str, str], value: float) -> None:
         found = (suffix, *labels.values())

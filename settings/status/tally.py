@@ -6,6 +6,8 @@ import os
 import socket
 import tempfile
 import threading
+import time
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BOUNDS = (*map(str, SECONDS_BUCKETS), "+Inf")
-OPEN_AFTER_SECONDS = 1.0
-"""The library is imported this long after the first request, on a thread: no boot and no request pays for it."""
+WRITE_AFTER_SECONDS = 1.0
+"""Counts reach the files so much later, on a thread: neither a boot nor a request pays for library and files."""
 
 
 class _Durations:
@@ -32,85 +34,111 @@ class _Durations:
         self.total, self.buckets = 0.0, [0] * len(BOUNDS)
 
 
+class _Counts:
+    """What one process has counted, and its files once they are open; the lock is held for every use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lock, self.waiting = threading.Lock(), threading.Event()
+        self.requests: dict[tuple[str, int], int] = {}
+        self.durations: dict[str, _Durations] = {}
+        self.unwritten: set[tuple[str, int]] = set()
+        self.files: PrometheusFiles | None = None
+        self.writer: threading.Thread | None = None
+        self._folder, self._pid, self.closed = folder, os.getpid(), False
+
+    def opened(self) -> "PrometheusFiles":
+        if self.files is None:
+            from settings.status.prometheus_files import PrometheusFiles  # late, see WRITE_AFTER_SECONDS
+
+            self.files = PrometheusFiles(self._folder)
+        return self.files
+
+    def write(self) -> None:
+        if self.closed:
+            return
+        files = self.opened()
+        while self.unwritten:
+            endpoint, status = self.unwritten.pop()
+            durations = self.durations[endpoint]
+            files.requests(endpoint, status, self.requests[endpoint, status])
+            files.durations(endpoint, durations.total, list(zip(BOUNDS, durations.buckets, strict=True)))
+
+    def close(self) -> None:
+        """Write what is left; a child that was forked leaves the numbers in its parent's file alone."""
+        with self.lock:
+            if self.files is not None:
+                if self._pid == os.getpid():
+                    self.write()
+                self.files.close()
+            self.closed = True
+
+
 class Tally:
-    """Counts requests in memory and writes through to the files of this process; thread-safe.
+    """Counts requests in memory, and each second in the files of this process; thread-safe.
 
     A forked child counts from zero in files of its own. Files of a process that ended stay, since counters
     must not go back; they go when the next server of this name starts.
 
     Args:
         folder: Shared by the processes of one server.
-        open_after_seconds: Seconds from the first count to the opening of the files.
+        write_after_seconds: Seconds from a count to the file.
     """
 
-    def __init__(self, folder: Path, *, open_after_seconds: float = OPEN_AFTER_SECONDS) -> None:
-        self.folder, self._open_after = folder, open_after_seconds
-        self._fresh()
+    def __init__(self, folder: Path, *, write_after_seconds: float = WRITE_AFTER_SECONDS) -> None:
+        self.folder, self._write_after = folder, write_after_seconds
+        self.after_fork_in_child()
         watch_forks(self)
-
-    def _fresh(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: dict[tuple[str, int], int] = {}
-        self._durations: dict[str, _Durations] = {}
-        self._files: PrometheusFiles | None = None
-        self._opening = False
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        place = bisect.bisect_left(SECONDS_BUCKETS, seconds)
-        with self._lock:
-            count = self._requests[endpoint, status] = self._requests.get((endpoint, status), 0) + 1
-            durations = self._durations.get(endpoint) or self._durations.setdefault(endpoint, _Durations())
+        counts, key = self._counts, (endpoint, status)
+        with counts.lock:
+            counts.requests[key] = counts.requests.get(key, 0) + 1
+            durations = counts.durations.get(endpoint) or counts.durations.setdefault(endpoint, _Durations())
             durations.total += seconds
-            durations.buckets[place] += 1
-            if self._files is not None and count > 1:
-                self._files.requests(endpoint, status, count)
-                self._files.durations(endpoint, durations.total, [(BOUNDS[place], durations.buckets[place])])
-            elif self._files is not None:
-                self._write(self._files)
-        if not self._opening:
-            self._opening = True
-            threading.Thread(target=self._open_later, name="status-metrics", daemon=True).start()
+            durations.buckets[bisect.bisect_left(SECONDS_BUCKETS, seconds)] += 1
+            counts.unwritten.add(key)
+            if counts.writer is None:
+                counts.writer = threading.Thread(
+                    target=_keep_writing, args=(counts, self._write_after), name="status-metrics", daemon=True
+                )
+                counts.writer.start()
+        if not counts.waiting.is_set():
+            counts.waiting.set()
 
     def put(self, name: str, help_text: str, labels: Mapping[str, str], value: float) -> None:
-        """Set a counter to what this process has counted since it began; opens the files."""
-        with self._lock:
-            self._opened().counter(name, help_text, labels, value)
-
-    def _open_later(self) -> None:
-        threading.Event().wait(self._open_after)
-        try:
-            with self._lock:
-                self._opened()
-        except OSError as error:
-            log.warning("%s", line(diagnose("metrics-unavailable", error=error)))
-
-    def _opened(self) -> "PrometheusFiles":
-        if self._files is None:
-            from settings.status.prometheus_files import PrometheusFiles  # late, see OPEN_AFTER_SECONDS
-
-            self._files = PrometheusFiles(self.folder)
-            self._write(self._files)
-        return self._files
-
-    def _write(self, files: "PrometheusFiles") -> None:
-        """Write all of it: a histogram must have every bucket from the beginning."""
-        for (endpoint, status), count in self._requests.items():
-            files.requests(endpoint, status, count)
-        for endpoint, durations in self._durations.items():
-            files.durations(endpoint, durations.total, list(zip(BOUNDS, durations.buckets, strict=True)))
+        """Set a counter to what this process has counted since it began; what waits is written too."""
+        counts = self._counts
+        with counts.lock:
+            counts.opened().counter(name, help_text, labels, value)
+            counts.write()
 
     def before_fork(self) -> None:
         """Take the lock."""
-        self._lock.acquire()
+        self._counts.lock.acquire()
 
     def after_fork_in_parent(self) -> None:
         """Release the lock."""
-        self._lock.release()
+        self._counts.lock.release()
 
     def after_fork_in_child(self) -> None:
         """Count from zero, in new files."""
-        self._fresh()
+        self._counts = _Counts(self.folder)
+        weakref.finalize(self, self._counts.close)
+
+
+def _keep_writing(counts: _Counts, after_seconds: float) -> None:
+    failed = False
+    while counts.waiting.wait():
+        time.sleep(after_seconds)
+        counts.waiting.clear()
+        try:
+            with counts.lock:
+                counts.write()
+        except OSError as error:
+            level = logging.DEBUG if failed else logging.WARNING
+            log.log(level, "%s", line(diagnose("metrics-unavailable", error=error)))
+            failed = True
 
 
 def server_folder(app_name: str, *, parent: Path | None = None) -> Path:

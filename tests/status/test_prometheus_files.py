@@ -22,11 +22,11 @@ def test_files_have_their_room_from_the_beginning(tmp_path: Path) -> None:
     sizes = [(path.stat().st_size, path.stat().st_blocks * 512) for path in (tmp_path / "files").iterdir()]
     assert len(sizes) == 2
     assert all(size == FILE_BYTES <= allocated for size, allocated in sizes)
-    del files
+    files.close()
 
 
 def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
     """Endpoints and counts are not for other users of the machine."""
     files = PrometheusFiles(tmp_path / "files")
     assert (tmp_path / "files").stat().st_mode & 0o077 == 0
-    del files
+    files.close()

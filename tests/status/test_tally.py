@@ -1,10 +1,12 @@
 """Counting in one process, and where the processes of a server meet."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from tests.status.scraped import requests, scrape
 
 def test_a_histogram_adds_up(tmp_path: Path) -> None:
     """Buckets are cumulative, the count is that of all requests, the sum that of their seconds."""
-    tally = Tally(tmp_path / "files", open_after_seconds=0)
+    tally = Tally(tmp_path / "files", write_after_seconds=0)
     durations = [0.001, 0.005, 0.3, 60.0]
     for seconds in durations:
         tally.observe("pay", 200, seconds)
@@ -33,20 +35,47 @@ def test_a_histogram_adds_up(tmp_path: Path) -> None:
 
 def test_counts_before_and_after_the_files_are_open(tmp_path: Path) -> None:
     """What was counted in memory is not lost when the files are opened, and nothing is counted twice."""
-    tally = Tally(tmp_path / "files", open_after_seconds=30)
+    tally = Tally(tmp_path / "files", write_after_seconds=0.05)
     for _ in range(5):
         tally.observe("pay", 200, 0.1)
     tally.put("twelvefactor_errors_seen", "Errors.", {}, 3)
+    assert requests(scrape(tally)) == 5
     for _ in range(5):
         tally.observe("pay", 200, 0.1)
     tally.observe("other", 404, 0.1)
-    found = scrape(tally)
-    assert (requests(found), requests(found, "other", "404")) == (10, 1)
+    wait_until(lambda: requests(scrape(tally), "other", "404") == 1, seconds=10, what="the last request")
+    assert requests(scrape(tally)) == 10
+
+
+def test_the_end_of_a_process_loses_no_count(tmp_path: Path) -> None:
+    """What waits to be written is written when the process ends, or the application is gone."""
+    tally = Tally(tmp_path / "files", write_after_seconds=30)
+    tally.put("x", "X.", {}, 1)
+    tally.observe("pay", 200, 0.1)
+    del tally
+    gc.collect()
+    assert requests(scrape(Tally(tmp_path / "files"))) == 1
+
+
+def test_threads_lose_no_count(tmp_path: Path) -> None:
+    """Eight threads count, while the files are written, to the last request."""
+    tally = Tally(tmp_path / "files", write_after_seconds=0.01)
+
+    def count() -> None:
+        for _ in range(500):
+            tally.observe("pay", 200, 0.1)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: requests(scrape(tally)) == 4000, seconds=10, what="all requests")
 
 
 def test_all_processes_of_a_server_add_up(tmp_path: Path) -> None:
     """A child that was forked counts from zero in a file of its own, and its counts outlive it."""
-    tally = Tally(tmp_path / "files", open_after_seconds=30)
+    tally = Tally(tmp_path / "files", write_after_seconds=30)
     tally.observe("pay", 200, 0.1)
     tally.put("x", "X.", {}, 1)
     for _ in range(3):
@@ -91,7 +120,7 @@ def test_processes_of_a_group_meet_without_a_word(tmp_path: Path) -> None:
 
 def test_an_unusable_folder_costs_no_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """When the files cannot be made, one warning names TMPDIR and requests are counted on in memory."""
-    tally = Tally(tmp_path / "missing" / "files", open_after_seconds=0)
+    tally = Tally(tmp_path / "missing" / "files", write_after_seconds=0)
     tally.observe("pay", 200, 0.1)
     wait_until(lambda: "metrics-unavailable" in caplog.text, what="the warning")
     tally.observe("pay", 200, 0.1)
