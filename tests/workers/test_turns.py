@@ -81,7 +81,8 @@ def test_job_that_fails_in_a_row_rests_longer_and_longer() -> None:
     """From the second failure on the pauses double up to an hour; a success ends it."""
     table = _Table(FakeClaims())
     table.job(every=10)
-    table.fails, pauses = True, []
+    table.fails = True
+    pauses: list[float] = []
     for _ in range(12):
         table.now += pauses[-1] if pauses else 10
         pauses.append(table.take())
