@@ -1,5 +1,7 @@
 """What the tests of the database share: settings by keyword, and managers that are closed afterwards."""
 
+import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from settings.database.manager import DatabaseManager, SmartConnectionManager
 from settings.database.model import DatabaseSettings
+from tests.proxy import TcpProxy
 
 Open = Callable[..., DatabaseManager]
 
@@ -24,6 +27,21 @@ def open_database() -> Iterator[Open]:
     yield make
     for each in opened:
         each.close()
+
+
+class PatientProxy(TcpProxy):
+    """A proxy whose connections may be cut while it waits on them."""
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(ValueError):  # select meets a socket that `cut` has closed
+            super()._serve(connection)
+
+
+@pytest.fixture
+def proxy() -> Iterator[TcpProxy]:
+    """A TCP proxy; the test sets its `target` and `mode`."""
+    with PatientProxy() as made:
+        yield made
 
 
 @pytest.fixture(params=["file", "memory", "postgresql"])
