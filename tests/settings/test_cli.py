@@ -171,7 +171,8 @@ def test_example_is_the_file_of_this_project(tmp_path: Path) -> None:
     assert run(tmp_path, "example").stdout == (HOUSE / ".env.example").read_text("utf-8")
     (tmp_path / "shop.py").write_text(
         "from pydantic_settings import SettingsConfigDict\nfrom settings import RoomSettings\n"
-        "class ShopSettings(RoomSettings):\n    'The shop.'\n    model_config = SettingsConfigDict(env_prefix='SHOP_')\n"
+        "class ShopSettings(RoomSettings):\n    'The shop.'\n"
+        "    model_config = SettingsConfigDict(env_prefix='SHOP_')\n"
         "    size: int = 3\n"
     )
     assert "#SHOP_SIZE=3" in run(tmp_path, "example", APP_SETTINGS="shop:ShopSettings").stdout

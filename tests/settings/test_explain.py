@@ -2,7 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
@@ -42,8 +42,9 @@ class KitSettings(RoomSettings):
 
 def problem(**values: str) -> Problem:
     """Return the one problem of these values."""
+    given: dict[str, Any] = dict(values)
     with pytest.raises(SettingsError) as caught:
-        KitSettings(**values)
+        KitSettings(**given)
     [found] = caught.value.problems
     return found
 
