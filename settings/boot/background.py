@@ -1,6 +1,7 @@
 """The part of the boot that makes what works in the background: health, claims, jobs, and what starts them."""
 
 import os
+from collections.abc import Mapping
 
 from settings.boot.hooks import prepare_lifecycle
 from settings.boot.names import ProcessName
@@ -10,6 +11,7 @@ from settings.database.alerts import Alerts
 from settings.database.claims import Claims
 from settings.database.retention import Retention
 from settings.database.snapshots import Snapshots
+from settings.probe import Fact
 from settings.status.merge import own_body
 from settings.workers.builtin import register_builtin
 from settings.workers.health import ServiceHealthManager
@@ -28,6 +30,7 @@ def assemble_workers(boot: Boot) -> None:
     services.performance = PerformanceMonitor(
         latency_threshold_ms=settings.workers.latency_threshold_ms,
         error_rate_threshold=settings.workers.error_rate_threshold,
+        cache=lambda: _hits_and_misses(services.cache.figures()),
     )
     services.workers = Workers(
         settings.workers,
@@ -41,6 +44,8 @@ def assemble_workers(boot: Boot) -> None:
     boot.closers.add("health", services.health.close)
     boot.closers.add("workers", services.workers.close)
     _register_jobs(boot)
+    if settings.workers.engine == "celery":
+        _use_celery(boot)
     services.lifecycle = prepare_lifecycle(boot)
 
 
@@ -60,7 +65,29 @@ def _health(boot: Boot) -> ServiceHealthManager:
     health.register("cache", services.cache.ping)
     health.register("websocket", services.websocket.reading)
     health.register("workers", services.workers.reading)
+    health.register("performance", services.performance.reading)
     return health
+
+
+def _hits_and_misses(figures: Mapping[str, Fact]) -> tuple[int, int]:
+    return int(figures.get("hits") or 0), int(figures.get("misses") or 0)
+
+
+def _use_celery(boot: Boot) -> None:
+    """Let Celery run the fleet's jobs and the tasks; nothing is connected before the first call."""
+    from settings.workers.celery import build_celery
+
+    services, settings = boot.services, boot.settings
+    services.celery, publisher = build_celery(
+        services.workers,
+        settings.workers,
+        app_name=settings.app.name,
+        connect_timeout=settings.redis.connect_timeout,
+        timeout=settings.redis.timeout,
+        retry_after=settings.cache.retry_after,
+    )
+    services.health.register("broker", publisher.reading)
+    boot.closers.add("broker", publisher.close)
 
 
 def _register_jobs(boot: Boot) -> None:

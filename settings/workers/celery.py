@@ -133,6 +133,7 @@ def build_celery(
     url = settings.broker_url.get_secret_value()
     app = Celery(app_name, set_as_current=False)
     app.conf.update(_configuration(url, app_name))
+    logging.getLogger("celery.utils.functional").setLevel(logging.INFO)  # prints the source of each task at DEBUG
     signals.setup_logging.connect(_keep_logging, weak=False, dispatch_uid="twelvefactor-logging")
     signals.worker_shutting_down.connect(
         partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
