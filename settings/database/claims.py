@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Update, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Executable, Integer, Update, case, cast, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
@@ -19,18 +19,31 @@ _w = worker_runs.c
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run a job once, until the lease ends; a heartbeat prolongs it."""
+    """The right to run a job once, until the lease ends; a heartbeat prolongs it.
+
+    Attributes:
+        claims: Where it was got.
+        job: What it is for.
+        every: The job's interval in seconds.
+        run: Which run of the job it is, counted over all processes.
+    """
 
     claims: "Claims"
     job: str
-    lease_seconds: float
+    every: float
+    run: int
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the lease goes on without a heartbeat."""
+        return min(self.every, LONGEST_LEASE_SECONDS)
 
     def heartbeat(self) -> bool:
         """Prolong the lease; False when the run is no longer this process's."""
         return self.claims.prolong(self)
 
     def finish(self, outcome: str, duration_seconds: float, error: str = "") -> None:
-        """Give the lease back and record how the run ended."""
+        """Give the lease back and record how the run ended; nothing happens when another process has taken over."""
         self.claims.release(self, outcome, duration_seconds, error)
 
 
@@ -54,7 +67,6 @@ class Claims:
         """
         engine = self._engine()
         now, lease = database_now(engine.dialect.name), min(every, LONGEST_LEASE_SECONDS)
-        self._make_row(engine, job)
         due = or_(_w.due_at <= now, _w.due_at > now + 2 * every)
         free = or_(_w.lease_until <= now, _w.lease_until > now + 2 * lease)
         on_grid = (_w.due_at + every > now) & (_w.due_at <= now)
@@ -62,8 +74,11 @@ class Claims:
             "owner": self._owner(), "lease_until": now + lease, "started_at": now, "runs": _w.runs + 1,
             "due_at": case((on_grid, _w.due_at + every), else_=now + every),
         }  # fmt: skip
-        won = self._update(engine, update(worker_runs).where(self._key(job), due, free).values(**values))
-        return Claim(self, job, lease) if won else None
+        wanted = update(worker_runs).where(self._key(job), due, free).values(**values).returning(_w.runs)
+        run = self._run(wanted)
+        if run is None and self._make_row(engine, job):
+            run = self._run(wanted)
+        return None if run is None else Claim(self, job, every, run)
 
     def next_in(self, job: str) -> float:
         """Return the seconds until `job` may be claimed, by the database's clock; 0 when it is due."""
@@ -78,19 +93,25 @@ class Claims:
 
     def prolong(self, claim: Claim) -> bool:
         """Move the end of a lease that is still this process's."""
-        engine = self._engine()
-        lease = database_now(engine.dialect.name) + claim.lease_seconds
-        return self._update(engine, self._mine(claim.job).values(lease_until=lease))
+        until = database_now(self._engine().dialect.name) + claim.lease_seconds
+        return self._run(self._mine(claim).values(lease_until=until).returning(_w.runs)) is not None
 
     def release(self, claim: Claim, outcome: str, duration_seconds: float, error: str) -> None:
-        """End a lease that is still this process's, with the run's history."""
-        engine = self._engine()
+        """End a lease that is still this process's, with the run's history.
+
+        A job that took longer than its interval rests until the next point of the grid.
+        """
+        now = database_now(self._engine().dialect.name)
+        every = claim.every
+        passed = (now - _w.due_at) / every
+        whole = cast(passed, Integer) if self._engine().dialect.name == "sqlite" else func.floor(passed)
+        next_point = _w.due_at + every * (whole + 1)
         values = {
-            "lease_until": 0.0, "owner": None, "finished_at": database_now(engine.dialect.name), "outcome": outcome,
-            "duration_seconds": duration_seconds, "error": error or None,
+            "lease_until": 0.0, "finished_at": now, "outcome": outcome, "duration_seconds": duration_seconds,
+            "error": error.replace("\0", "?") or None, "due_at": case((_w.due_at <= now, next_point), else_=_w.due_at),
             "failures": _w.failures + (1 if outcome == "failed" else 0),
         }  # fmt: skip
-        self._update(engine, self._mine(claim.job).values(**values))
+        self._run(self._mine(claim).values(**values).returning(_w.runs))
 
     def history(self) -> list[dict[str, Any]]:
         """Return the rows of this application's jobs, times in seconds since 1970."""
@@ -101,14 +122,25 @@ class Claims:
     def _key(self, job: str) -> ColumnElement[bool]:
         return (_w.app_name == self._app_name) & (_w.job == job)
 
-    def _mine(self, job: str) -> Update:
-        return update(worker_runs).where(self._key(job), _w.owner == self._owner())
+    def _mine(self, claim: Claim) -> Update:
+        held = (_w.owner == self._owner()) & (_w.runs == claim.run) & (_w.lease_until > 0)
+        return update(worker_runs).where(self._key(claim.job), held)
 
-    def _make_row(self, engine: Engine, job: str) -> None:
-        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-            insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(worker_runs)
-            connection.execute(insert.values(app_name=self._app_name, job=job).on_conflict_do_nothing())
+    def _make_row(self, engine: Engine, job: str) -> bool:
+        """Insert the row of a job; False when it is there."""
+        insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(worker_runs)
+        row = insert.values(app_name=self._app_name, job=job).on_conflict_do_nothing()
+        return self._run(row.returning(_w.runs)) is not None
 
-    def _update(self, engine: Engine, statement: Update) -> bool:
-        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-            return bool(connection.execute(statement).rowcount == 1)
+    def _run(self, statement: Executable) -> int | None:
+        """Run one statement in a transaction of its own and return the number of the run, or None."""
+        engine = self._engine()
+        # READ COMMITTED: who waited for another's claim must see it, and not fail for it.
+        level = (
+            {"isolation_level": "READ COMMITTED"}
+            if engine.dialect.name == "postgresql"
+            else {"sqlite_begin": "IMMEDIATE"}
+        )
+        with engine.execution_options(**level).begin() as connection:
+            run: int | None = connection.execute(statement).scalar()
+        return run

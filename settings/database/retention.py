@@ -1,14 +1,16 @@
 """What is deleted when it is old: in batches, so that no deletion holds a lock for long."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, func, literal_column, select, tuple_
 
 from settings.database.clock import database_now
 from settings.database.tables import now, performance_alerts, process_snapshots, worker_runs
 
+log = logging.getLogger(__name__)
 BATCH = 1000
 STALE_RUN_SECONDS = 30 * 86400.0
 STALE_SNAPSHOT_SECONDS = 3600.0
@@ -42,37 +44,43 @@ class Retention:
         return self._delete(performance_alerts, old, batch)
 
     def run(self) -> Mapping[str, int]:
-        """Delete stale runs, rows of dead processes and what the application's rules name; return rows by table."""
+        """Delete stale runs, snapshots of dead processes and what the application's rules name; return rows by table.
+
+        A rule that fails is logged, is not in the result, and does not stop the others.
+        """
         moment = database_now(self._engine().dialect.name)
-        last = _w.finished_at + 0.0
+        last = func.coalesce(_w.finished_at, _w.started_at)
         stale = (last < moment - STALE_RUN_SECONDS) & (_w.due_at < moment - STALE_RUN_SECONDS)
-        ours = {
+        dead = _s.written_at < moment - STALE_SNAPSHOT_SECONDS
+        deleted = {
             worker_runs.name: self._delete(worker_runs, stale, BATCH),
-            process_snapshots.name: self._delete(
-                process_snapshots, _s.written_at < moment - STALE_SNAPSHOT_SECONDS, BATCH
-            ),
+            process_snapshots.name: self._delete(process_snapshots, dead, BATCH),
         }
-        return {**ours, **{table: self._apply(table, *rule) for table, rule in self._rules.items()}}
+        for table, rule in tuple(self._rules.items()):
+            try:
+                deleted[table] = self._apply(table, *rule)
+            except Exception:  # one rule's failure is its own
+                log.exception("The retention rule of the table %s failed; its old rows stay.", table)
+        return deleted
 
     def _apply(self, name: str, column: str, days: int) -> int:
-        engine = self._engine()
-        table = Table(name, MetaData(), autoload_with=engine)
+        table = Table(name, MetaData(), autoload_with=self._engine())
         before = datetime.now(UTC) - timedelta(days=days)
         aware = bool(getattr(table.c[column].type, "timezone", False))
         return self._delete(table, table.c[column] < (before if aware else before.replace(tzinfo=None)), BATCH)
 
     def _delete(self, table: Table, old: ColumnElement[bool], batch: int) -> int:
-        keys = list(table.primary_key.columns) or list(table.columns)
         deleted = 0
-        while found := self._delete_batch(table, keys, old, batch):
+        while found := self._delete_batch(table, old, batch):
             deleted += found
             if found < batch:
                 break
         return deleted
 
-    def _delete_batch(
-        self, table: Table, keys: Sequence[ColumnElement[Any]], old: ColumnElement[bool], batch: int
-    ) -> int:
-        chosen = select(*keys).where(old).limit(batch)
-        with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+    def _delete_batch(self, table: Table, old: ColumnElement[bool], batch: int) -> int:
+        engine = self._engine()
+        row: ColumnElement[Any] = literal_column("rowid" if engine.dialect.name == "sqlite" else "ctid")
+        keys: list[ColumnElement[Any]] = [*table.primary_key.columns] or [row]
+        chosen = select(*keys).select_from(table).where(old).limit(batch)
+        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
             return connection.execute(delete(table).where(tuple_(*keys).in_(chosen))).rowcount

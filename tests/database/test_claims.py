@@ -1,0 +1,254 @@
+"""One run each interval in the whole fleet, on the database's clock, whoever lives and whoever is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from settings.database.claims import LONGEST_LEASE_SECONDS, Claim, Claims
+from settings.database.migrations import MigrationManager
+from tests.servers import wait_until
+
+HOUSE = Path(__file__).parent.parent.parent
+OWNER = """
+import sys, time
+from settings.database.claims import Claims
+from settings.database.manager import DatabaseManager, SmartConnectionManager
+from settings.database.model import DatabaseSettings
+settings = DatabaseSettings.model_validate({"url": sys.argv[1], "fallback_url": None})
+database = DatabaseManager(SmartConnectionManager(settings, app_name="owner", strict=True))
+claim = Claims(lambda: database.engine, app_name="app", owner=lambda: "victim").claim("job", every=float(sys.argv[2]))
+print("claimed" if claim else "lost", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, open_database: Callable[..., Any]) -> Engine:
+    """An engine on a database with the schema, of each kind."""
+    kind = "postgres_url" if request.param == "postgresql" else "tmp_path"
+    place = request.getfixturevalue(kind)
+    made: Engine = open_database(url=place if request.param == "postgresql" else f"sqlite:///{place}/app.db").engine
+    assert MigrationManager(made).ensure_tables_exist().status == "ok"
+    return made
+
+
+def claims_of(engine: Engine, owner: str = "one", app_name: str = "app") -> Claims:
+    """Return the claims of a process of that name."""
+    return Claims(lambda: engine, app_name=app_name, owner=lambda: owner)
+
+
+def shift(engine: Engine, seconds: float) -> None:
+    """Let `seconds` pass for every row: the database's clock itself cannot be moved."""
+    moved = ", ".join(f"{name} = {name} - :s" for name in ("due_at", "lease_until", "started_at"))
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"UPDATE worker_runs SET {moved}"),
+            {"s": seconds},
+        )
+
+
+def claimed(claims: Claims, every: float = 60, job: str = "job") -> Claim:
+    """Return a claim that must be got."""
+    claim = claims.claim(job, every=every)
+    assert claim is not None
+    return claim
+
+
+def test_one_of_many_gets_the_run(engine: Engine, open_database: Callable[..., Any]) -> None:
+    """Of ten processes at one moment one wins, also when there is no row yet."""
+    url = engine.url.render_as_string(hide_password=False)
+    fleet = [claims_of(open_database(url=url).engine, f"process-{n}") for n in range(10)]
+    with ThreadPoolExecutor(10) as threads:
+        won = [each for each in threads.map(lambda claims: claims.claim("job", every=60), fleet) if each]
+    assert len(won) == 1
+    (row,) = claims_of(engine).history()
+    assert row["runs"] == 1
+
+
+def test_a_job_is_due_once_each_interval(engine: Engine) -> None:
+    """After a run the next comes on the grid; asking sooner gets nothing and says how long to wait."""
+    claims = claims_of(engine)
+    assert claims.next_in("job") == 0
+    claimed(claims).finish("ok", 0.25)
+    assert claims.claim("job", every=60) is None
+    assert 58 < claims.next_in("job") <= 60
+    shift(engine, 61)
+    assert claims.next_in("job") == 0
+    claimed(claims).finish("ok", 0.25)
+    assert 57 < claims.next_in("job") <= 59.5
+
+
+def test_a_running_job_is_not_overlapped(engine: Engine) -> None:
+    """While the lease is kept by its heartbeat no other process runs the job, though it is due."""
+    first, second = claims_of(engine, "one"), claims_of(engine, "two")
+    claim = claimed(first, every=60)
+    for _ in range(3):
+        shift(engine, 40)
+        assert second.claim("job", every=60) is None
+        assert claim.heartbeat()
+    claim.finish("ok", 120)
+
+
+def test_a_job_longer_than_its_interval_rests_until_the_grid(engine: Engine) -> None:
+    """It does not run back to back: the next point of its own grid is its turn."""
+    claims = claims_of(engine)
+    claim = claimed(claims, every=60)
+    shift(engine, 59)
+    claim.heartbeat()
+    shift(engine, 50)
+    claim.heartbeat()
+    shift(engine, 40)
+    claim.finish("ok", 149)
+    assert 29 < claims.next_in("job") <= 31.5
+
+
+def test_an_owner_that_dies_is_followed(engine: Engine) -> None:
+    """When its lease has run out another gets the job, and the first can no longer keep or finish it."""
+    first, second = claims_of(engine, "one"), claims_of(engine, "two")
+    claim = claimed(first)
+    shift(engine, 61)
+    taken = claimed(second)
+    assert not claim.heartbeat()
+    claim.finish("failed", 1)
+    (row,) = second.history()
+    assert (row["owner"], row["runs"], row["failures"], row["outcome"]) == ("two", 2, 0, None)
+    assert taken.heartbeat()
+
+
+def test_a_claim_of_the_same_process_before_is_not_its_own(engine: Engine) -> None:
+    """A run that outlived its lease does not end the run that the same process began later."""
+    claims = claims_of(engine)
+    stale = claimed(claims)
+    shift(engine, 61)
+    fresh = claimed(claims)
+    stale.finish("failed", 61)
+    assert not stale.heartbeat()
+    assert fresh.heartbeat()
+
+
+def test_a_finished_claim_cannot_be_revived(engine: Engine) -> None:
+    """A heartbeat that comes late does not take the lease again."""
+    claim = claimed(claims_of(engine))
+    claim.finish("ok", 1)
+    assert not claim.heartbeat()
+
+
+def test_a_lease_is_a_minute_at_the_most(engine: Engine) -> None:
+    """An hourly job whose owner dies is taken over within two minutes of its time, not an hour later."""
+    claims = claims_of(engine)
+    assert claimed(claims, every=3600).lease_seconds == LONGEST_LEASE_SECONDS
+    assert claimed(claims, every=2, job="short").lease_seconds == 2
+
+
+def test_a_clock_that_went_back_stops_nothing(engine: Engine) -> None:
+    """Moments far ahead of now can only come from a wrong clock: the job is run once, and stays on a sane grid."""
+    claims = claims_of(engine)
+    claimed(claims).finish("ok", 1)
+    shift(engine, -3600)
+    claimed(claims).finish("ok", 1)
+    assert claims.claim("job", every=60) is None
+    assert claims.next_in("job") <= 60
+
+
+def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
+    """Outcome, duration, error, owner and counts are kept after the run."""
+    claims = claims_of(engine)
+    claimed(claims, job="a").finish("ok", 0.5)
+    claimed(claims, job="b").finish("failed", 1.5, "no\0 luck")
+    one, two = claims.history()
+    assert (one["job"], one["outcome"], one["duration_seconds"], one["failures"]) == ("a", "ok", 0.5, 0)
+    assert (two["outcome"], two["error"], two["failures"], two["owner"]) == ("failed", "no? luck", 1, "one")
+    assert abs(one["started_at"] - time.time()) < 60
+
+
+def test_two_applications_share_a_database(engine: Engine) -> None:
+    """The name of the application is half of the key."""
+    assert claims_of(engine, app_name="first").claim("job", every=60)
+    assert claims_of(engine, app_name="second").claim("job", every=60)
+    assert len(claims_of(engine, app_name="first").history()) == 1
+
+
+def test_a_row_that_was_deleted_is_made_again(engine: Engine) -> None:
+    """The cleanup may take the row of a job that was not run for long."""
+    claims = claims_of(engine)
+    claimed(claims)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM worker_runs"))
+    assert claims.next_in("job") == 0
+    claimed(claims)
+
+
+def test_a_stricter_isolation_by_default_makes_no_errors(postgres_url: str, open_database: Callable[..., Any]) -> None:
+    """Who waited for another's claim sees it, also where the server's default is SERIALIZABLE."""
+    url = f"{postgres_url}?options=-c default_transaction_isolation=serializable"
+    MigrationManager(open_database(url=url).engine).ensure_tables_exist()
+    fleet = [claims_of(open_database(url=url).engine, f"process-{n}") for n in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        for n in range(5):
+            won = list(threads.map(lambda claims, job=f"job-{n}": claims.claim(job, every=60), fleet))
+            assert len([each for each in won if each]) == 1
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["claim", "beat", "finish", "kill", "pass"]), st.integers(0, 2), st.floats(0.5, 150.0)),
+    max_size=25,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_no_schedule_overlaps_two_runs(engine: Engine, steps: list[tuple[str, int, float]]) -> None:
+    """Whatever three processes do and however much time passes, at most one holds a living lease."""
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM worker_runs"))
+    fleet = [claims_of(engine, f"process-{n}") for n in range(3)]
+    held: dict[int, tuple[Claim, float]] = {}
+    now, starts = 0.0, list[float]()
+    for what, who, seconds in steps:
+        if what == "pass":
+            now += seconds
+            shift(engine, seconds)
+        elif what == "claim" and who not in held:
+            claim = fleet[who].claim("job", every=60)
+            if claim is not None:
+                assert all(until <= now + 1 for _, until in held.values())
+                starts.append(now)
+                held[who] = (claim, now + 60)
+        elif what == "beat" and who in held:
+            held[who] = (held[who][0], now + 60) if held[who][0].heartbeat() else (held[who][0], now)
+        elif what == "finish" and who in held:
+            held.pop(who)[0].finish("ok", 1)
+        elif what == "kill":
+            held.pop(who, None)
+    assert len(starts) <= now // 60 + 2
+
+
+def test_a_killed_process_is_followed_within_two_intervals(engine: Engine) -> None:
+    """With SIGKILL in mid-run and real time: the job is another's before two intervals have passed."""
+    every, url = 1.5, engine.url.render_as_string(hide_password=False)
+    victim = subprocess.Popen(
+        [sys.executable, "-c", OWNER, url, str(every)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+    )
+    try:
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == b"claimed\n"
+        claims, killed = claims_of(engine, "heir"), time.monotonic()
+        victim.send_signal(signal.SIGKILL)
+        wait_until(lambda: claims.claim("job", every=every) is not None, seconds=10, what="the job to be taken over")
+        assert time.monotonic() - killed < 2 * every
+    finally:
+        victim.kill()
+        victim.communicate()

@@ -1,0 +1,113 @@
+"""What is old goes, in bounded batches; what is young, open or nobody's rule stays."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, event, func, select, text
+
+from settings.database.migrations import MigrationManager
+from settings.database.retention import Retention
+from settings.database.tables import performance_alerts, process_snapshots, worker_runs
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def engine(each_url: str, open_database: Callable[..., Any]) -> Engine:
+    """An engine on a database with the schema, of each kind."""
+    made: Engine = open_database(url=each_url).engine
+    MigrationManager(made).ensure_tables_exist()
+    return made
+
+
+def count(engine: Engine, table: Table) -> int:
+    """Return how many rows there are."""
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_old_resolved_alerts_are_deleted_in_batches(engine: Engine) -> None:
+    """Only resolved ones older than the days, and never more than a batch in one statement."""
+    with engine.begin() as connection:
+        for n in range(25):
+            values = {"alert_type": "t", "severity": "low", "title": "T", "endpoint": str(n), "status": "resolved"}
+            old = NOW - timedelta(days=31 if n < 23 else 29)
+            connection.execute(performance_alerts.insert().values(**values, resolved_at=old))
+        connection.execute(
+            performance_alerts.insert().values(
+                alert_type="t", severity="low", title="T", created_at=NOW - timedelta(99)
+            )
+        )
+    batches: list[int] = []
+    event.listen(engine, "after_cursor_execute", lambda *args: batches.append(args[1].rowcount))
+    assert Retention(lambda: engine).delete_resolved_alerts(30, batch=10) == 23
+    assert [each for each in batches if each > 0] == [10, 10, 3]
+    assert count(engine, performance_alerts) == 3
+
+
+def test_stale_runs_and_dead_snapshots_go(engine: Engine) -> None:
+    """A job that nobody runs any more and a process that is silent for long are forgotten; the others are not."""
+    with engine.begin() as connection:
+        now = NOW.timestamp()
+        for job, due, finished in (("gone", now - 90 * 86400, now - 90 * 86400), ("here", now, now - 90 * 86400),
+                                   ("new", 0, None), ("killed", now - 90 * 86400, None)):  # fmt: skip
+            run: dict[str, object] = {"app_name": "a", "job": job, "due_at": due, "finished_at": finished}
+            connection.execute(worker_runs.insert().values(**run, started_at=finished or (due or None)))
+        for name, at in (("dead", now - 7200), ("alive", now)):
+            row: dict[str, object] = {
+                "app_name": "a",
+                "process": name,
+                "host": "h",
+                "pid": 1,
+                "written_at": at,
+                "body": {},
+            }
+            connection.execute(process_snapshots.insert().values(**row))
+    assert Retention(lambda: engine).run() == {"worker_runs": 2, "process_snapshots": 1}
+    with engine.connect() as connection:
+        assert set(connection.execute(select(worker_runs.c.job)).scalars()) == {"here", "new"}
+
+
+@pytest.mark.parametrize("aware", [True, False])
+def test_rules_of_the_application_are_applied(engine: Engine, aware: bool) -> None:
+    """Old rows of its tables go, with keys of several columns or none, and times with a zone or without."""
+    theirs = MetaData()
+    kind = DateTime(timezone=aware)
+    keyed = Table("keyed", theirs, Column("a", Integer, primary_key=True), Column("b", Integer, primary_key=True),
+                  Column("created_at", kind))  # fmt: skip
+    keyless = Table("keyless", theirs, Column("at", kind), Column("n", Integer))
+    theirs.create_all(engine)
+    with engine.begin() as connection:
+        for n in range(3):
+            moment = (NOW if aware else NOW.replace(tzinfo=None)) - timedelta(days=n * 5)
+            connection.execute(keyed.insert().values(a=n, b=n, created_at=moment))
+            connection.execute(keyless.insert().values(n=None, at=moment))
+    retention = Retention(lambda: engine)
+    retention.add("keyed", days=7)
+    retention.add("keyless", days=3, column="at")
+    assert retention.run() == {"worker_runs": 0, "process_snapshots": 0, "keyed": 1, "keyless": 2}
+    assert (count(engine, keyed), count(engine, keyless)) == (2, 1)
+
+
+def test_a_rule_that_fails_does_not_stop_the_others(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """A table or column that is not there is logged, and the rest is cleaned."""
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE notes (created_at TIMESTAMP)"))
+        connection.execute(text("INSERT INTO notes VALUES ('2020-01-01 00:00:00')"))
+    retention = Retention(lambda: engine)
+    retention.add("missing", days=1)
+    retention.add("notes", days=1, column="nothing")
+    retention.add("notes ", days=1)
+    assert retention.run() == {"worker_runs": 0, "process_snapshots": 0}
+    assert "missing" in caplog.text
+    retention.add("notes", days=1)
+    assert retention.run()["notes"] == 1
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_a_rule_keeps_a_day_at_the_least(days: int) -> None:
+    """A rule that would empty the table is a mistake."""
+    with pytest.raises(ValueError, match="rows of things must be kept for a day"):
+        Retention(lambda: None).add("things", days=days)  # type: ignore[arg-type, return-value] # no engine is needed

@@ -1,0 +1,59 @@
+"""Each process's last words: one row a process, read by age on the database's clock."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from settings.database.migrations import MigrationManager
+from settings.database.snapshots import Snapshots
+
+
+@pytest.fixture
+def engine(each_url: str, open_database: Callable[..., Any]) -> Engine:
+    """An engine on a database with the schema, of each kind."""
+    made: Engine = open_database(url=each_url).engine
+    MigrationManager(made).ensure_tables_exist()
+    return made
+
+
+def age(engine: Engine, process: str, seconds: float) -> None:
+    """Make a snapshot older."""
+    with engine.begin() as connection:
+        statement = text("UPDATE process_snapshots SET written_at = written_at - :s WHERE process = :p")
+        connection.execute(statement, {"s": seconds, "p": process})
+
+
+def test_what_a_process_says_is_replaced_and_read_back(engine: Engine) -> None:
+    """The newest body is there, with its moment and its age."""
+    snapshots = Snapshots(lambda: engine, app_name="app")
+    snapshots.write("host:1:a", "host", 1, {"old": True})
+    snapshots.write("host:1:a", "host", 1, {"health": {"database": "healthy"}, "list": [1, None, 2.5]})
+    (found,) = snapshots.read(60)
+    assert (found.process, found.host, found.pid) == ("host:1:a", "host", 1)
+    assert found.body == {"health": {"database": "healthy"}, "list": [1, None, 2.5]}
+    assert abs(found.written_at - time.time()) < 60
+    assert -1 < found.age_seconds < 60
+
+
+def test_only_young_snapshots_of_the_application_are_read(engine: Engine) -> None:
+    """Those of dead processes and of other applications are not among them."""
+    snapshots = Snapshots(lambda: engine, app_name="app")
+    for name, pid in (("b", 2), ("a", 1), ("dead", 3)):
+        snapshots.write(name, "host", pid, {})
+    Snapshots(lambda: engine, app_name="other").write("x", "host", 9, {})
+    age(engine, "dead", 100)
+    assert [each.process for each in snapshots.read(60)] == ["a", "b"]
+
+
+def test_dead_and_ended_processes_are_deleted(engine: Engine) -> None:
+    """By age for those that died, by name for those that end."""
+    snapshots = Snapshots(lambda: engine, app_name="app")
+    for name in ("a", "b", "dead"):
+        snapshots.write(name, "host", 1, {})
+    age(engine, "dead", 100)
+    assert snapshots.delete_older_than(60) == 1
+    snapshots.forget("a")
+    assert [each.process for each in snapshots.read(1000)] == ["b"]
