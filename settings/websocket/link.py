@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from settings.websocket.envelope import MAX_MESSAGE_BYTES
 from settings.websocket.model import WebSocketSettings
 
-CLOSE_TIMEOUT_SECONDS = 0.5
+CLOSE_TIMEOUT_SECONDS = 0.3
 """What a gateway has to answer our farewell; a frozen one is noticed this much after its pong was due."""
 
 _SILENT = logging.Logger("settings.websocket.library", logging.CRITICAL + 1)

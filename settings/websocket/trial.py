@@ -12,7 +12,7 @@ from settings.websocket.target import secrets_of, shown
 def try_gateway(settings: WebSocketSettings) -> Reading:
     """Connect to the gateway once, say farewell, and return what came of it; never raises.
 
-    Takes at most WS_CONNECT_TIMEOUT and half a second for the farewell, and leaves no thread behind. Without a
+    Takes at most WS_CONNECT_TIMEOUT and a moment for the farewell, and leaves no thread behind. Without a
     gateway, or with WS_ENABLED=false, no socket is opened.
     """
     if settings.url is None or not settings.enabled:

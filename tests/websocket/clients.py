@@ -18,7 +18,7 @@ class Make(Protocol):
         """Return a client; options are settings, or arguments of WebSocketClient."""
 
 
-QUICK: dict[str, object] = {"retry_delay": 0.01, "retry_max_delay": 0.05, "connect_timeout": 1.0}
+QUICK: dict[str, object] = {"retry_delay": 0.01, "retry_max_delay": 0.05, "connect_timeout": 10.0}
 ARGUMENTS = ("run_in_context", "clock", "jitter")
 
 
