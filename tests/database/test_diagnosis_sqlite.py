@@ -1,6 +1,7 @@
 """Every fault of SQLite, made with real files, has its cause and fix, and no file is changed by it."""
 
 import contextlib
+import gc
 import os
 import sqlite3
 import subprocess
@@ -214,7 +215,10 @@ def test_read_only_file_system_is_told_and_read_where_it_can_be(small_disk: Path
     """A new file cannot be made there; one in rollback-journal mode can be read, and not written."""
     with contextlib.closing(sqlite3.connect(small_disk / "old.db")) as connection:
         connection.execute("CREATE TABLE t (id INTEGER)")
+    _engine(small_disk / "wal.db").connect().close()
+    gc.collect()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert _write(small_disk / "wal.db").code in {"sqlite-cannot-open", "sqlite-read-only"}
     assert _write(small_disk / "new.db").code == "sqlite-cannot-open"
     assert _write(small_disk / "folder" / "new.db").code == "sqlite-cannot-open"
     assert _write(small_disk / "old.db").code == "sqlite-read-only"

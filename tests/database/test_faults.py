@@ -3,13 +3,14 @@
 import concurrent.futures
 import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from settings.database.diagnosis import diagnose_database
@@ -18,6 +19,8 @@ from settings.probe import HealthStatus
 from tests.database.conftest import Open
 from tests.proxy import TcpProxy
 from tests.servers import PostgresServer, wait_until
+
+PASSING = {"database-recovering", "database-connection-lost", "database-starting-up", "database-refused"}
 
 
 def _scalar(engine: Engine, statement: str) -> object:
@@ -133,6 +136,48 @@ def test_terminated_connections_are_replaced(database: DatabaseManager, own_post
     assert caught.value.connection_invalidated
     assert diagnose_database(caught.value).code == "database-connection-lost"
     assert _scalar(database.engine, "SELECT 1") == 1
+
+
+def test_idle_transaction_that_the_server_ended(database: DatabaseManager, own_postgres: PostgresServer) -> None:
+    """The session is gone: the transaction fails with its diagnosis, the next request succeeds."""
+    with database.engine.connect() as connection:
+        connection.execute(text("SET idle_in_transaction_session_timeout = 50"))
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        wait_until(lambda: own_postgres.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid) == [])
+        with pytest.raises(DBAPIError) as caught:
+            connection.execute(text("SELECT 1"))
+    assert diagnose_database(caught.value).code == "database-connection-lost"
+    assert _scalar(database.engine, "SELECT 1") == 1
+
+
+def test_crash_of_one_backend_is_over_when_the_server_has_recovered(
+    database: DatabaseManager, own_postgres: PostgresServer
+) -> None:
+    """All sessions die with it; until the server is back every fault is one that can pass by itself."""
+    with database.engine.connect() as bystander:
+        bystander.execute(text("INSERT INTO t VALUES (1)"))
+        with database.engine.connect() as victim:
+            os.kill(int(victim.execute(text("SELECT pg_backend_pid()")).scalar_one()), signal.SIGKILL)
+            with pytest.raises(DBAPIError):
+                victim.execute(text("SELECT 1"))
+        wait_until(lambda: _is_lost(bystander))
+    codes: list[str] = []
+
+    def is_well() -> bool:
+        codes.append(database.ping(2).code)
+        return not codes[-1]
+
+    wait_until(is_well)
+    assert set(codes[:-1]) <= PASSING
+    assert _scalar(database.engine, "SELECT count(*) FROM t") == 0
+
+
+def _is_lost(connection: Connection) -> bool:
+    try:
+        connection.execute(text("SELECT 1"))
+    except DBAPIError as error:
+        return diagnose_database(error).code == "database-connection-lost"
+    return False
 
 
 def test_full_server_is_diagnosed_and_left_when_there_is_room(
