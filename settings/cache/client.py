@@ -212,8 +212,6 @@ class RedisStore:
         except redis.ConnectionError as error:
             if not found_closed(error):
                 raise
-            # The others were opened by then, too: the second try must not find the next closed one.
-            self._client.connection_pool.disconnect(inuse_connections=False)
             return command()
 
 

@@ -135,3 +135,49 @@ def test_boot_without_redis_falls_back_at_once(make_cache: MakeCache, own_redis:
     own_redis.start()
     wait_for_return(cache)
     assert cache.ping().status is HealthStatus.HEALTHY
+
+
+def wait_for_probes(cache: ResilientCache, count: int) -> None:
+    """Wait until Redis was asked again some times."""
+    for _ in range(count):
+        wait_until(lambda: float(str(cache.figures()["next_probe_seconds"])) < 0.05, seconds=5)
+        wait_until(lambda: float(str(cache.figures()["next_probe_seconds"])) > 0.05, seconds=5)
+
+
+def test_a_full_redis_is_not_returned_to_before_it_takes_writes(
+    make_cache: MakeCache, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reads and deletes work at maxmemory, so a probe writes: no going to and fro, and back when there is room."""
+    caplog.set_level(logging.INFO)
+    cache = make_cache(own_redis.url(), retry_after=0.1)
+    own_redis.client().config_set("maxmemory", 1)
+    cache.set("key", 1)
+    wait_for_probes(cache, 3)
+    assert cache.reading().code == "redis-out-of-memory"
+    assert len(lines(caplog)) == 1
+    own_redis.client().config_set("maxmemory", 0)
+    wait_for_return(cache)
+    assert len(lines(caplog)) == 2
+
+
+def test_a_missing_right_is_probed_with_the_command_that_met_it(make_cache: MakeCache, own_redis: RedisServer) -> None:
+    """A user who may do all but count stays away after a count until it may, instead of going to and fro."""
+    admin = own_redis.client()
+    admin.acl_setuser("app", enabled=True, passwords=["+secret"], keys=["app:*"], commands=["+@all", "-incrby"])
+    cache = make_cache(f"redis://app:secret@127.0.0.1:{own_redis.port}/0", retry_after=0.05)
+    assert cache.set("key", 1)
+    assert cache.inc("count") == 1
+    wait_for_probes(cache, 2)
+    assert (cache.reading().code, cache.figures()["outages"]) == ("redis-no-permission", 1)
+    admin.acl_setuser("app", commands=["+incrby"])
+    wait_for_return(cache)
+    assert cache.inc("count") == 1
+
+
+def test_in_an_outage_nothing_is_served_longer_than_the_default(make_cache: MakeCache) -> None:
+    """CACHE_DEFAULT_TIMEOUT bounds what this process may serve although another one has deleted it."""
+    with TcpProxy(mode="close") as closing:
+        cache = make_cache(f"redis://127.0.0.1:{closing.port}/0", default_timeout=0.2)
+        cache.set("key", 1, timeout=1000)
+        assert cache.get("key") == 1
+        wait_until(lambda: cache.get("key") is None, seconds=5)
