@@ -4,16 +4,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from settings.backoff import Deadline
 from settings.cache.model import RedisSettings
-from settings.database.config import DatabaseType
 from settings.database.model import DatabaseSettings
 from settings.database.url import DatabaseURLParser
 from settings.model import Settings
@@ -21,9 +18,6 @@ from settings.probe import HealthStatus, Reading
 from settings.problems import Problem, mask_secrets, mask_url
 from settings.urls import checked_parts
 from settings.workers.model import BROKER
-
-if TYPE_CHECKING:
-    from settings.database.manager import DatabaseManager
 
 MARGIN_SECONDS = 3.0
 """What a service gets beyond its time-out to connect: for the questions that are asked once it is there."""
@@ -153,7 +147,7 @@ def _database_attempt(settings: Settings, url: str) -> _Attempt:
             if reading.status is not HealthStatus.HEALTHY:
                 return reading, ()
             problems = _pool_problems(once, manager.max_connections())
-            if _is_read_only(manager):
+            if manager.is_read_only():
                 return _READ_ONLY, problems
             schema = MigrationManager(lambda: manager.engine, wait=0).reading()
             return _with_schema(schema, migrate=once.migrate), problems
@@ -167,18 +161,10 @@ def _database_attempt(settings: Settings, url: str) -> _Attempt:
 
 def _missing_file(url: str) -> Reading | None:
     """Return what there is to say of a SQLite file that is not there: to connect would make it."""
-    config = DatabaseURLParser.parse_url(url)
-    path = config.database or ""
-    if config.type is not DatabaseType.SQLITE or config.is_memory or path.startswith("file:") or Path(path).exists():
+    file = DatabaseURLParser.parse_url(url).file
+    if file is None or file.exists():
         return None
     return Reading(HealthStatus.HEALTHY, "the file is not there yet; the first boot makes it")
-
-
-def _is_read_only(manager: "DatabaseManager") -> bool:
-    if manager.engine.dialect.name != "postgresql":
-        return False
-    with manager.engine.connect() as connection:
-        return bool(connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on")
 
 
 def _with_schema(schema: Reading, *, migrate: bool) -> Reading:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from settings.checks.subject import Subject
-from settings.database.config import DatabaseConfig, DatabaseType
+from settings.database.config import DatabaseConfig
 from settings.problems import Problem
 
 
@@ -17,20 +17,8 @@ def file_problems(subject: Subject) -> Iterator[Problem]:
             continue
         for message in config.warnings:
             yield subject.problem(variable, "warning", "unusual-url", message, "write it as it is meant, or leave it")
-        path = _file(config)
-        if path is not None:
-            yield from _look_at(subject, variable, path, config)
-
-
-def _file(config: DatabaseConfig) -> Path | None:
-    """Return the file that a SQLite URL opens for writing, or None."""
-    name = config.database or ""
-    if config.type is not DatabaseType.SQLITE or config.is_memory or config.options.get("mode", "rwc") == "ro":
-        return None
-    if name.startswith("file:"):
-        name = name.removeprefix("file:").partition("?")[0]
-        name = "/" + name.lstrip("/") if name.startswith("//") else name
-    return Path(name)
+        if config.file is not None and config.options.get("mode", "rwc") != "ro":
+            yield from _look_at(subject, variable, config.file, config)
 
 
 def _look_at(subject: Subject, variable: str, path: Path, config: DatabaseConfig) -> Iterator[Problem]:
