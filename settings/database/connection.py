@@ -105,8 +105,12 @@ class SmartConnectionManager:
     def reconnect(self) -> ConnectionResult:
         """Try the configured database again, also after a fallback; never falls back, and keeps what is in use.
 
-        The engine in use stays until another one answers; connections that are under way end on the old one.
+        The engine in use stays until another one answers; connections that are under way end on the old one. A memory
+        database that is in use stays as it is: another one would be empty.
         """
+        now = self.result
+        if now.success and not now.fallback_used and now.config is not None and now.config.is_memory:
+            return now
         result = self._reach_configured()
         return self._put(result) if result.success or self.result.engine is None else result
 

@@ -137,8 +137,10 @@ class DatabaseManager:
         """
         with self._connecting:
             before, result = self.result.engine, self._connections.reconnect()
+            if result.engine is before:
+                return result
             self._watch(result.engine)
-        if result.engine is not None and result.engine is not before:
+        if result.engine is not None:
             for follower in tuple(self._followers):
                 try:
                     follower(result.engine)

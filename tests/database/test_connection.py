@@ -223,6 +223,13 @@ def test_failed_reconnect_keeps_what_is_in_use(make: Make, own_postgres: Postgre
     assert again.engine is not earlier
 
 
+def test_reconnect_keeps_a_memory_database(make: Make) -> None:
+    """What is in it would be lost with a new one."""
+    manager = make(url="sqlite://")
+    earlier = manager.connect()
+    assert manager.reconnect() is earlier
+
+
 def test_disconnect_returns_every_connection(make: Make, postgres: PostgresServer, postgres_url: str) -> None:
     """After it the server has none of ours, and it may be called again, or before a connect."""
     manager = make(url=postgres_url)

@@ -124,6 +124,40 @@ def test_reconnect_leaves_the_fallback(open_database: Open, tmp_path: Path, work
     database.remove_session()
 
 
+def test_follower_that_fails_does_not_stop_the_others(
+    open_database: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its failure is in the log, and the next one is told."""
+    database = open_database(url=f"sqlite:///{tmp_path}/app.db")
+    told: list[Engine] = []
+    database.subscribe(lambda _engine: 1 / 0)
+    database.subscribe(told.append)
+    assert database.reconnect().success
+    assert told == [database.engine]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_limit_of_the_server_is_known(open_database: Open, postgres: PostgresServer, postgres_url: str) -> None:
+    """What ordinary roles may have on PostgreSQL; nothing on SQLite."""
+    most = int(str(postgres.query("SHOW max_connections")[0][0]))
+    limit = open_database(url=postgres_url).max_connections()
+    assert limit is not None
+    assert 0 < limit < most
+    assert open_database(url="sqlite://").max_connections() is None
+
+
+def test_pool_figures_need_no_connection(open_database: Open, tmp_path: Path) -> None:
+    """Empty before a connect and for memory; what is in use, idle and above the pool's size otherwise."""
+    database = open_database(url=f"sqlite:///{tmp_path}/app.db", pool_size=1)
+    assert database.pool_figures() == {}
+    with database.engine.connect(), database.engine.connect():
+        figures = database.pool_figures()
+    assert (figures["pool_size"], figures["pool_in_use"], figures["pool_overflow"]) == (1, 2, 1)
+    memory = open_database(url="sqlite://")
+    memory.engine.connect().close()
+    assert memory.pool_figures() == {}
+
+
 def test_closed_manager_connects_again_when_used(open_database: Open, each_url: str) -> None:
     """Closing returns every connection, may be done twice, and is not the end of the object."""
     database = open_database(url=each_url)
