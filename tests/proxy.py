@@ -73,7 +73,8 @@ class TcpProxy:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        # A ValueError says that `cut` has closed a socket between two calls.
+        with contextlib.suppress(OSError, ValueError):
             if self.mode == "pass":
                 self._forward(connection)
             elif self.mode == "garbage":

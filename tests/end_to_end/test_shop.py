@@ -85,8 +85,8 @@ def test_sigterm_under_load_loses_no_accepted_request(world: World) -> None:
     threads = [threading.Thread(target=slow) for _ in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(0.25)
-    world.shop.stop(signal.SIGTERM, seconds=10)
+    wait_until(lambda: world.gateway.events().count("slow") == 4, what="four requests under way")
+    world.shop.stop(signal.SIGTERM, seconds=15)
     for thread in threads:
         thread.join()
     assert answered == [200] * 4

@@ -56,8 +56,9 @@ def price() -> Response:
 
 @app.get("/slow")
 def slow() -> Response:
-    """Take half a second."""
-    time.sleep(0.5)
+    """Take two seconds, and say when they begin."""
+    services.websocket.send("slow", {"pid": os.getpid()})
+    time.sleep(2)
     return jsonify(pid=os.getpid())
 
 
