@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from settings.boot.hooks import prepare_lifecycle
 from settings.boot.names import ProcessName
 from settings.boot.services import Boot
-from settings.boot.sources import status_sources
 from settings.database.alerts import Alerts
 from settings.database.claims import Claims
 from settings.database.retention import Retention
 from settings.database.snapshots import Snapshots
 from settings.probe import Fact
-from settings.status.merge import own_body
+from settings.websocket.publishing import Publisher
 from settings.workers.builtin import register_builtin
 from settings.workers.health import ServiceHealthManager
 from settings.workers.performance import PerformanceMonitor
@@ -31,6 +30,9 @@ def assemble_workers(boot: Boot) -> None:
         latency_threshold_ms=settings.workers.latency_threshold_ms,
         error_rate_threshold=settings.workers.error_rate_threshold,
         cache=lambda: _hits_and_misses(services.cache.figures()),
+    )
+    services.database.observe_statements(
+        lambda statement, seconds, failed: services.performance.observe_statement(statement, seconds, failed=failed)
     )
     services.workers = Workers(
         settings.workers,
@@ -59,13 +61,17 @@ def _keep_records(boot: Boot) -> None:
 
 def _health(boot: Boot) -> ServiceHealthManager:
     services = boot.services
-    health = ServiceHealthManager()
+    publisher = Publisher(services.websocket)
+    services.alerts.subscribe(publisher.alert_raised)
+    health = ServiceHealthManager(on_change=publisher.health_changed)
     health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True)
     health.register("migrations", services.migrations.reading, critical=True)
     health.register("cache", services.cache.ping)
     health.register("websocket", services.websocket.reading)
     health.register("workers", services.workers.reading)
     health.register("performance", services.performance.reading)
+    # A change of the connection is seen at once, not at the next look.
+    services.websocket.on_change(lambda _change: health.refresh())
     return health
 
 
@@ -92,12 +98,11 @@ def _use_celery(boot: Boot) -> None:
 
 def _register_jobs(boot: Boot) -> None:
     services = boot.services
-    sources = status_sources(services)
 
     def look() -> None:
         services.health.refresh()
         name = services.process_name
-        services.snapshots.write(name(), name.host, os.getpid(), own_body(sources))
+        services.snapshots.write(name(), name.host, os.getpid(), services.status.snapshot_body())
 
     register_builtin(
         services.workers,

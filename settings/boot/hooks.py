@@ -38,7 +38,7 @@ def publish(boot: Boot) -> None:
     from settings.boot.sources import status_sources
     from settings.status.routes import install_status
 
-    install_status(boot.app, boot.settings.status, status_sources(boot.services))
+    boot.services.status = install_status(boot.app, boot.settings.status, status_sources(boot.services))
 
 
 def instrument_requests(boot: Boot) -> None:
@@ -46,12 +46,18 @@ def instrument_requests(boot: Boot) -> None:
     from settings.logs.context import request_id_from
 
     services, app = boot.services, boot.app
-    lifecycle = services.lifecycle
+    lifecycle, count = services.lifecycle, services.status.observe
+
+    def observe(endpoint: str, status: int, seconds: float) -> None:
+        services.performance.observe(endpoint, status, seconds)
+        if count is not None:
+            count(endpoint, status, seconds)
+
     wrapped = RequestInstrument(
         app.wsgi_app,
         bound=services.logs.bound,
         request_id=request_id_from,
-        observe=services.performance.observe,
+        observe=observe,
     )
     app.wsgi_app = FirstRequest(wrapped, lifecycle.on_request)  # type: ignore[method-assign] # Flask's own way to add middleware
     if hops := boot.settings.app.proxy_hops:

@@ -47,12 +47,12 @@ class RequestInstrument:
         """Answer a request, and tell what it was."""
         begin = time.perf_counter()
         number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
-        status = 500
+        status, name = 500, ""
         endpoint = _Endpoint(environ)
 
         def respond(line: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:  # noqa: ANN401 - the server's write function
-            nonlocal status
-            status = int(line[:3])
+            nonlocal status, name
+            status, name = int(line[:3]), str(endpoint)  # when the request is over, Flask takes it out of the environ
             return start_response(line, [*headers, ("X-Request-ID", number)], *exc_info)
 
         method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
@@ -60,7 +60,7 @@ class RequestInstrument:
             try:
                 return self._inner(environ, respond)
             finally:
-                self._observe(str(endpoint), status, time.perf_counter() - begin)
+                self._observe(name, status, time.perf_counter() - begin)
 
 
 class FirstRequest:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from settings.database.snapshots import Snapshots
     from settings.logs.limiter import ErrorRateLimiter
     from settings.logs.sink import Logs
+    from settings.status.routes import Installed
     from settings.websocket.client import WebSocketClient
     from settings.workers.context import ApplicationContextManager
     from settings.workers.health import ServiceHealthManager
@@ -70,6 +71,7 @@ class Services:
     snapshots: "Snapshots"
     performance: "PerformanceMonitor"
     lifecycle: "Lifecycle"
+    status: "Installed"
     process_name: "ProcessName"
     celery: "Celery | None" = None
 

@@ -221,7 +221,7 @@ while True:
 
 @pytest.mark.parametrize("phase", ["booting", "migrating", "idle", "storm"])
 def test_sigterm_ends_a_process_in_each_phase(phase: str, tmp_path: Path, postgres: PostgresServer) -> None:
-    """Gone within the grace time plus a second (and two of slack); two seconds later no session is left, and nothing is half-applied."""
+    """Gone within the grace time plus a second (and two of slack), with no session left and nothing half-applied."""
     (tmp_path / "program.py").write_text(PROGRAM)
     url = postgres.new_database()
     name = url.rpartition("/")[2]
