@@ -86,7 +86,7 @@ class Tally:
 
     def __init__(self, folder: Path, *, write_after_seconds: float = WRITE_AFTER_SECONDS) -> None:
         self.folder, self._write_after = folder, write_after_seconds
-        self.after_fork_in_child()
+        self._counts = self._begin()
         watch_forks(self)
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
@@ -122,9 +122,14 @@ class Tally:
         self._counts.lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Count from zero, in new files."""
-        self._counts = _Counts(self.folder)
-        weakref.finalize(self, self._counts.close)
+        """Count from zero, in new files; the parent's counts are closed here too, at the end, and need a free lock."""
+        self._counts.lock = threading.Lock()
+        self._counts = self._begin()
+
+    def _begin(self) -> _Counts:
+        counts = _Counts(self.folder)
+        weakref.finalize(self, counts.close)
+        return counts
 
 
 def _keep_writing(counts: _Counts, after_seconds: float) -> None:
