@@ -9,6 +9,7 @@ from typing import Any
 from loguru import logger
 
 from settings.logs.diagnosis import UNREADABLE, explained
+from settings.logs.fingerprint import Fingerprints
 from settings.logs.levels import CRITICAL, NUMBERS
 from settings.logs.masking import text_of
 
@@ -20,18 +21,19 @@ class Bridge(logging.Handler):
 
     Args:
         limit_from: Number of the level from which repeated records are held back; CRITICAL never is.
-        fingerprint: Makes a fingerprint of file, line, text and exception.
+        fingerprints: Makes the fingerprint of a record; those it has kept are read without a call.
         should_log: Counts a fingerprint, and says whether the record passes.
     """
 
     def __init__(
         self,
         limit_from: int,
-        fingerprint: Callable[[str, int, str, BaseException | None], str],
+        fingerprints: Fingerprints,
         should_log: Callable[[str, object], bool],
     ) -> None:
         super().__init__(level=0)
-        self._limit_from, self._fingerprint, self._should_log = limit_from, fingerprint, should_log
+        self._limit_from, self._should_log = limit_from, should_log
+        self._fingerprint, self._kept = fingerprints.of, fingerprints.kept
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Decide before anything is built, and then hand over; loguru has locks of its own."""
@@ -41,9 +43,11 @@ class Bridge(logging.Handler):
             message = _with_arguments(record, error)
         fingerprint = ""
         if self._limit_from <= record.levelno < CRITICAL:
-            error_info = record.exc_info
-            fingerprint = record.__dict__.get("fingerprint") or self._fingerprint(
-                record.pathname, record.lineno, message, error_info[1] if error_info else None
+            file, line, raised = record.pathname, record.lineno, record.exc_info
+            fingerprint = (
+                getattr(record, "fingerprint", None)
+                or (not raised and self._kept.get((file, line, message)))
+                or self._fingerprint(file, line, message, raised[1] if raised else None)
             )
             if not self._should_log(fingerprint, record):
                 return False

@@ -16,7 +16,6 @@ hexadecimal numbers, uuids, network and e-mail addresses, and those segments of 
 import re
 from collections.abc import Iterator
 from hashlib import blake2b
-from types import TracebackType
 
 _VARIABLE = re.compile(
     r"""(?<!\w)(?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
@@ -51,13 +50,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
-def _said(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
-        return ""
-
-
 def _way(error: BaseException) -> list[str]:
     """Return the lines from where an exception was caught to where it was raised, each once."""
     lines: dict[str, None] = {}
@@ -69,10 +61,14 @@ def _way(error: BaseException) -> list[str]:
 
 
 class Fingerprints:
-    """Makes fingerprints, and keeps the last ones beside what they were made of; thread-safe."""
+    """Makes fingerprints, and keeps the last ones; thread-safe.
+
+    Attributes:
+        kept: Fingerprints by what they were made of: file, line and text, where there is no exception.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[object, ...], str] = {}
+        self.kept: dict[tuple[object, ...], str] = {}
 
     def of(self, file: str, line: int, message: str, error: BaseException | None = None) -> str:
         """Return the fingerprint of a record: 14 hexadecimal digits, the same in every process.
@@ -85,18 +81,26 @@ class Fingerprints:
         """
         if error is None:
             key: tuple[object, ...] = (file, line, message)
-        else:
-            key = _marks(file, line, error)
-        return self._kept.get(key) or self._make(key, file, line, message, error)
+            return self.kept.get(key) or self._make(key, file, line, message)
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
+            message = ""
+        trace = error.__traceback__
+        if trace is None or trace.tb_next or error.__cause__ is not None or error.__context__ is not None:
+            key = (file, line, message, *_marks(error))
+        else:  # caught where it was raised: the same marks without a further call
+            code = trace.tb_frame.f_code
+            key = (file, line, message, type(error), code.co_filename, code.co_firstlineno, trace.tb_lasti)
+        return self.kept.get(key) or self._make(key, file, line, message, *_parts(error))
 
-    def _make(self, key: tuple[object, ...], file: str, line: int, message: str, error: BaseException | None) -> str:
-        said = message if error is None else _said(error)
-        parts = [file, str(line), without_variables(said), *([] if error is None else _parts(error))]
-        digest = blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=7).hexdigest()
-        if len(said) <= _LONGEST_KEPT:
-            if len(self._kept) >= _SPARE_ROOM:
-                self._kept.clear()
-            self._kept[key] = digest
+    def _make(self, key: tuple[object, ...], file: str, line: int, message: str, *parts: str) -> str:
+        text = "\0".join([file, str(line), without_variables(message), *parts])
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).hexdigest()
+        if len(message) <= _LONGEST_KEPT:
+            if len(self.kept) >= _SPARE_ROOM:
+                self.kept.clear()
+            self.kept[key] = digest
         return digest
 
 
@@ -104,24 +108,10 @@ def _parts(error: BaseException) -> list[str]:
     return [*(f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error)), *_way(error)]
 
 
-def _marks(file: str, line: int, error: BaseException) -> tuple[object, ...]:
-    """Return what tells an exception from others as cheaply as can be: same marks, same text, chain and way."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - as in _said, whose call would cost a tenth of all this
-        text = ""
+def _marks(error: BaseException) -> list[object]:
+    """Return what tells an exception from others as cheaply as can be: the same marks, the same chain and way."""
+    marks: list[object] = [*map(type, _chain(error))]
     trace = error.__traceback__
-    if trace is None:
-        return (file, line, type(error), text, *map(type, _chain(error)))
-    code = trace.tb_frame.f_code
-    marks = (file, line, type(error), text, code.co_filename, code.co_firstlineno, trace.tb_lasti)
-    if trace.tb_next is None and error.__cause__ is None and error.__context__ is None:
-        return marks  # caught where it was raised
-    return (*marks, *_further_marks(trace.tb_next), *map(type, _chain(error)))
-
-
-def _further_marks(trace: TracebackType | None) -> list[object]:
-    marks: list[object] = []
     while trace is not None:
         code = trace.tb_frame.f_code
         marks += (code.co_filename, code.co_firstlineno, trace.tb_lasti)

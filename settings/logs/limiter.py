@@ -157,7 +157,8 @@ class ErrorRateLimiter:
         """
         now = self._clock()
         fresh = begins = False
-        self._lock.acquire()  # a with statement costs half as much again
+        lock = self._lock
+        lock.acquire()  # a with statement costs half as much again
         try:
             entry = self._entries.get(fingerprint)
             if entry is None:
@@ -181,7 +182,7 @@ class ErrorRateLimiter:
                 self._suppressed += 1
                 detail.suppressed += 1
         finally:
-            self._lock.release()
+            lock.release()
         if fresh:
             detail.about = self._describe(occurrence)
         if begins:

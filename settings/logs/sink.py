@@ -4,7 +4,7 @@ import atexit
 import logging
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
 from loguru import logger
@@ -77,10 +77,11 @@ class Logs:
             on_hold=lambda first: self._storms.begin(first),
         )
         self._storms = Storms(summaries=self.limiter.summaries, say=self._say, interval=settings.summary_interval)
-        self._should_log, self._fingerprint = self.limiter.should_log, Fingerprints().of
+        fingerprints = Fingerprints()
+        self._should_log, self._fingerprint = self.limiter.should_log, fingerprints.of
         self._levels = Levels(settings.level, settings.levels)
         self._takeover, self._hooks = (
-            Takeover(Bridge(self._limit_from, self._fingerprint, self._should_log)),
+            Takeover(Bridge(self._limit_from, fingerprints, self._should_log)),
             UncaughtHooks(),
         )
         self._lock, self._closed = threading.RLock(), False
@@ -188,15 +189,18 @@ class Logs:
 
         A further sink takes what lies below the earlier ones: to replace one would lose a record, or show it twice.
         """
-        lowest, covered = self._levels.lowest, self._covered
+        lowest, covered, self._all_from = self._levels.lowest, self._covered, self._levels.all_from
         if lowest >= covered or self._closed:
             return
         self._covered = lowest
+        accepts: Callable[[Any], bool] = self._accepts
+        if self._sinks:
+            accepts = lambda record: record["level"].no < covered and self._accepts(record)  # noqa: E731 - one of two
         number = logger.add(
             self._output.write,
             level=lowest,
             format=self._template,
-            filter=lambda record: record["level"].no < covered and self._accepts(record),
+            filter=accepts,
             backtrace=False,
             diagnose=False,
             catch=False,
@@ -207,12 +211,12 @@ class Logs:
         """Decide on a record of loguru's, before it renders anything."""
         if "decided" not in record:
             number = record["level"].no
-            if number < self._levels.all_from and number < self._levels.of(record["name"]):
+            if number < self._all_from and number < self._levels.of(record["name"]):
                 return False
             if self._limit_from <= number < CRITICAL:
                 found = record["exception"]
                 fingerprint = record["extra"].get("fingerprint") or self._fingerprint(
-                    record["file"].path, record["line"], record["message"], found and found.value
+                    record["file"].path, record["line"], record["message"], None if found is None else found.value
                 )
                 if not self._should_log(fingerprint, record):
                     return False

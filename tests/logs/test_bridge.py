@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from settings.logs.bridge import Bridge, Takeover, text_of_record, writes_to_console
+from settings.logs.fingerprint import Fingerprints
 from settings.logs.sink import Logs
 
 Open = Callable[..., Logs]
@@ -16,7 +17,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def _bridge() -> Bridge:
-    return Bridge(30, lambda *_: "f", lambda *_: False)
+    return Bridge(30, Fingerprints(), lambda *_: False)
 
 
 def test_extras_and_levels_of_a_record_stay(open_logs: Open, lines: Lines) -> None:

@@ -166,5 +166,5 @@ def test_what_is_kept_is_bounded() -> None:
     for n in range(2_000):
         fingerprints.of("a.py", n, "x")
     fingerprints.of("a.py", 1, "y" * 10_000)
-    assert len(fingerprints._kept) <= 256
-    assert all(len(str(key[2])) < 5_000 for key in fingerprints._kept)
+    assert len(fingerprints.kept) <= 256
+    assert all(len(str(key[2])) < 5_000 for key in fingerprints.kept)

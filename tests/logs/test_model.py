@@ -48,5 +48,5 @@ def test_a_pair_that_is_none_says_how_to_write_it(text: str) -> None:
 )  # fmt: skip
 def test_what_is_impossible_is_refused(values: dict[str, object]) -> None:
     """No value outside its bounds gets in."""
-    with pytest.raises(ValueError, match="invalid|LOG_"):
+    with pytest.raises(ValueError, match="LOG_"):
         LogsSettings.model_validate(values)
