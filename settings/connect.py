@@ -64,7 +64,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
+class Attempt:
     """One service: what to ask, and how long an answer may take in all."""
 
     name: str
@@ -74,6 +74,7 @@ class _Attempt:
     secrets: frozenset[str]
 
     def run(self) -> Service:
+        """Ask once and return what came of it; never raises."""
         begin = time.perf_counter()
         try:
             reading, problems = self.ask()
@@ -87,6 +88,7 @@ class _Attempt:
         return Service(self.name, self.target, status, milliseconds, message, reading.fix, problems)
 
     def unanswered(self) -> Service:
+        """Return the service when no answer came in time."""
         message = f"no answer within {self.seconds:g} s [{NO_ANSWER}]"
         fix = "see whether the host's name is resolved, and whether a firewall drops what is sent to it"
         return Service(self.name, self.target, "failed", self.seconds * 1000, message, fix)
@@ -119,7 +121,7 @@ def try_services(settings: Settings, *, progress: Callable[[str], object] = lamb
     return [found.get(each.name) or each.unanswered() for each in attempts]
 
 
-def _attempts(settings: Settings) -> Iterator[_Attempt]:
+def _attempts(settings: Settings) -> Iterator[Attempt]:
     """Yield what is configured; the libraries are imported here, so that no latency counts an import."""
     redis, workers = settings.redis, settings.workers
     if settings.database.url is not None:
@@ -132,7 +134,7 @@ def _attempts(settings: Settings) -> Iterator[_Attempt]:
         yield _gateway_attempt(settings, settings.websocket.url.get_secret_value())
 
 
-def _database_attempt(settings: Settings, url: str) -> _Attempt:
+def _database_attempt(settings: Settings, url: str) -> Attempt:
     from settings.database.manager import DatabaseManager, SmartConnectionManager
     from settings.database.migrations import MigrationManager
 
@@ -156,7 +158,7 @@ def _database_attempt(settings: Settings, url: str) -> _Attempt:
 
     # libpq waits two seconds at the least (postgresql.org/docs/current/libpq-connect.html, connect_timeout).
     seconds = max(2.0, once.connect_timeout) + MARGIN_SECONDS
-    return _Attempt("database", mask_url(url), seconds, ask, settings.secrets)
+    return Attempt("database", mask_url(url), seconds, ask, settings.secrets)
 
 
 def _missing_file(url: str) -> Reading | None:
@@ -184,7 +186,7 @@ def _pool_problems(database: DatabaseSettings, most: int | None) -> tuple[Proble
     return (Problem("DATABASE_POOL_SIZE", "warning", "pool-beyond-server", message, fix, "check --connect"),)
 
 
-def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> _Attempt:
+def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> Attempt:
     from settings.cache.client import RedisStore, connect
     from settings.cache.diagnosis import diagnose_redis
 
@@ -200,15 +202,15 @@ def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> _Atte
             return Reading(HealthStatus.UNHEALTHY, why.cause, why.code, why.cause, why.fix), ()
         return Reading(HealthStatus.HEALTHY, "answers"), ()
 
-    return _Attempt(name, mask_url(url), redis.connect_timeout + redis.timeout + MARGIN_SECONDS, ask, settings.secrets)
+    return Attempt(name, mask_url(url), redis.connect_timeout + redis.timeout + MARGIN_SECONDS, ask, settings.secrets)
 
 
-def _broker_attempt(settings: Settings, url: str) -> _Attempt:
+def _broker_attempt(settings: Settings, url: str) -> Attempt:
     if url.lower().startswith(("redis://", "rediss://", "unix://")):
         return _redis_attempt("broker", settings.redis.model_copy(update={"url": SecretStr(url)}), settings)
 
     seconds = settings.redis.connect_timeout + MARGIN_SECONDS
-    return _Attempt("broker", mask_url(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)
+    return Attempt("broker", mask_url(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)
 
 
 def _knocked(url: str, seconds: float) -> Reading:
@@ -227,10 +229,8 @@ def _knocked(url: str, seconds: float) -> Reading:
     return Reading(HealthStatus.HEALTHY, "accepts connections; user and password were not tried")
 
 
-def _gateway_attempt(settings: Settings, url: str) -> _Attempt:
+def _gateway_attempt(settings: Settings, url: str) -> Attempt:
     from settings.websocket.trial import try_gateway
 
     seconds = settings.websocket.connect_timeout + MARGIN_SECONDS
-    return _Attempt(
-        "websocket", mask_url(url), seconds, lambda: (try_gateway(settings.websocket), ()), settings.secrets
-    )
+    return Attempt("websocket", mask_url(url), seconds, lambda: (try_gateway(settings.websocket), ()), settings.secrets)

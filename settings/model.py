@@ -34,8 +34,7 @@ class AppSettings(RoomSettings):
     name: str = Field("app", min_length=1, max_length=63, description="names the application in logs, keys and claims")
     secret_key: SecretStr | None = Field(
         None,
-        description='signs sessions and cookies, as app.config["SECRET_KEY"]; make one by '
-        "python -c 'import secrets; print(secrets.token_hex(32))'",
+        description='signs sessions and cookies, as app.config["SECRET_KEY"]; make one with openssl rand -hex 32',
         examples=["<64 random hex digits>"],
     )
     proxy_hops: int = Field(0, ge=0, le=20, description="trusted reverse proxies in front (X-Forwarded-…)")

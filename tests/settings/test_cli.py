@@ -208,3 +208,29 @@ def test_the_environment_of_the_process_decides(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert b"APP_NAME: error:" in done.stdout
+
+
+def test_the_commands_run_in_this_process_too(
+    working_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`main` returns its status and prints its report: check, show, example, as text and as JSON."""
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    assert main(["check"]) == main(["show"]) == main(["show", "--format", "json", "--env", "production"]) == 1
+    assert "LOG_LEVEL=(invalid)" in capsys.readouterr().out
+    monkeypatch.delenv("LOG_LEVEL")
+    assert main(["check", "--format", "json"]) == main(["show"]) == main(["example"]) == 0
+    assert "#LOG_LEVEL=DEBUG" in capsys.readouterr().out
+
+
+def test_the_entry_of_the_console_script_prepares_the_interpreter(tmp_path: Path) -> None:
+    """`settings.__main__:run` is what `python -m` runs: no garbage is looked for, no plugin of pydantic loaded."""
+    script = (
+        "import sys; sys.argv = ['twelvefactor', 'check']; from settings.__main__ import run; status = run()\n"
+        "import gc, os; assert not gc.isenabled() and os.environ['PYDANTIC_DISABLE_PLUGINS'] == '__all__'\n"
+        "sys.exit(status)"
+    )
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HOUSE)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

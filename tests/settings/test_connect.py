@@ -1,5 +1,6 @@
 """Each configured service tried once: real servers that answer, refuse, hang and lie."""
 
+import threading
 import time
 from pathlib import Path
 from typing import cast
@@ -7,9 +8,10 @@ from typing import cast
 import pytest
 
 from settings import Settings, load_settings
-from settings.connect import Service, try_services
+from settings.connect import Answer, Attempt, Service, try_services
 from settings.database.connection import SmartConnectionManager
 from settings.database.migrations import MigrationManager
+from settings.probe import HealthStatus, Reading
 from tests.proxy import TcpProxy
 from tests.servers import PostgresServer, RedisServer, free_port
 
@@ -149,3 +151,36 @@ def test_a_surprise_is_shown_and_hides_nothing_else(
     assert "who is ***?" in found["database"].message
     row = cast("dict[str, str]", found["database"].row())
     assert set(row) == {"name", "target", "status", "latency_ms", "message", "fix"}
+
+
+def test_a_service_that_never_answers_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When even the time-outs do not end an attempt, as with a name server, the report says so in time."""
+    never = threading.Event()
+
+    def ask() -> Answer:
+        never.wait(30)
+        return Reading(HealthStatus.HEALTHY), ()
+
+    attempt = Attempt("redis", "redis://h", 0.05, ask, frozenset())
+    monkeypatch.setattr("settings.connect._attempts", lambda _settings: [attempt])
+    [service] = try_services(settings(tmp_path))
+    never.set()
+    assert (service.name, service.status, "connect-no-answer" in service.message) == ("redis", "failed", True)
+
+
+def test_a_broker_without_an_address_is_not_tried(tmp_path: Path) -> None:
+    """Amazon's queue has no host in its URL: it is said that nothing was tried."""
+    variables = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/a.db",
+        "WORKERS_ENGINE": "celery",
+        "WORKERS_BROKER_URL": "sqs://",
+    }
+    assert "not tried" in tried(tmp_path, **variables)["broker"].message
+
+
+def test_a_broker_that_listens_is_reached(tmp_path: Path, proxy: TcpProxy) -> None:
+    """An AMQP broker is knocked at, and its port is enough."""
+    proxy.mode = "hang"
+    variables = {"DATABASE_URL": f"sqlite:///{tmp_path}/a.db", "WORKERS_ENGINE": "celery"}
+    found = tried(tmp_path, **variables, WORKERS_BROKER_URL=f"amqp://127.0.0.1:{proxy.port}//")
+    assert found["broker"].status == "ok"

@@ -34,6 +34,11 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     assert [row[:2] for row in said(url)] == [("error", "missing-folder")]
 
 
+def test_a_path_that_no_system_takes_is_an_error() -> None:
+    """A name that is too long to be looked at is told, and ends nothing."""
+    assert ("error", "unusable-path") in [row[:2] for row in said(f"sqlite:////nowhere/{'x' * 5000}/app.db")]
+
+
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     """A URL that names a folder opens nothing."""
     assert ("error", "unusable-path") in [row[:2] for row in said(f"sqlite:///{tmp_path}")]
