@@ -80,12 +80,18 @@ class PrometheusFiles:
 
 def collector(folder: Path) -> Collector:
     """Return what adds up the files of all processes of a server, those that ended too."""
+    folder.mkdir(mode=0o700, exist_ok=True)
     return MultiProcessCollector(None, str(folder))  # type: ignore[no-untyped-call] # the library annotates in part
 
 
 def _writer(path: Path) -> _Writer:
-    """Make a file whose room is really there: writing to a mapped file on a full disk would kill the process."""
-    with path.open("xb") as file:
+    """Make a file whose room is really there: writing to a mapped file on a full disk would kill the process.
+
+    It gets its name when it is whole, since a scrape of another process may read it at once.
+    """
+    unnamed = path.with_suffix(".new")
+    with unnamed.open("xb") as file:
         os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+    unnamed.rename(path)
     writer: _Writer = MmapedDict(str(path))  # type: ignore[no-untyped-call] # the library annotates in part
     return writer

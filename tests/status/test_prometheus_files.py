@@ -1,10 +1,12 @@
 """The files of prometheus_client's multiprocess mode."""
 
+import threading
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
-from settings.status.prometheus_files import FILE_BYTES, PrometheusFiles
+from settings.status.prometheus_files import FILE_BYTES, PrometheusFiles, collector
 
 
 def test_a_folder_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
@@ -30,3 +32,23 @@ def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
     files = PrometheusFiles(tmp_path / "files")
     assert (tmp_path / "files").stat().st_mode & 0o077 == 0
     files.close()
+
+
+def test_a_scrape_never_meets_half_a_file(tmp_path: Path) -> None:
+    """While processes begin to count, every scrape can be read."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    ended = threading.Event()
+
+    def begin() -> None:
+        for _ in range(50):
+            PrometheusFiles(folder).close()
+        ended.set()
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    scrapes = 0
+    while not ended.is_set() or not scrapes:
+        assert generate_latest(collector(folder)) is not None
+        scrapes += 1
+    thread.join()
