@@ -16,7 +16,8 @@ from celery.schedules import BaseSchedule, schedstate, schedule
 from settings.workers.cron import Cron
 from settings.workers.jobs import JobDefinition
 from settings.workers.model import WorkersSettings
-from settings.workers.publishing import BrokerPublisher
+from settings.workers.patience import outlive_the_broker
+from settings.workers.publishing import REDIS, BrokerPublisher
 from settings.workers.runs import Runner, RunResult
 from settings.workers.scheduler import Workers
 from settings.workers.tasks import Task, TaskReceipt
@@ -138,6 +139,8 @@ def build_celery(
     signals.worker_shutting_down.connect(
         partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
     )
+    if url.startswith(REDIS):
+        outlive_the_broker()
     publisher = BrokerPublisher(
         app, connect_timeout=connect_timeout, timeout=timeout, retry_after=retry_after, clock=clock
     )
@@ -147,7 +150,7 @@ def build_celery(
 
 
 def _configuration(url: str, app_name: str) -> dict[str, Any]:
-    redis = url.startswith(("redis:", "rediss:"))
+    redis = url.startswith(REDIS)
     return {
         "broker_url": url,
         "result_backend": url if redis else None,

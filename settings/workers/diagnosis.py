@@ -56,6 +56,12 @@ _TABLE = {
         "bring the broker that WORKERS_BROKER_URL (or REDIS_URL) names back, and send again what was not published",
         transient=True,
     ),
+    "broker-busy": Diagnosis(
+        "broker-busy",
+        "all {number} connections of this process to the broker were in use for {seconds:g} s",
+        "send the call again, send fewer at a time, or look why the broker is slow",
+        transient=True,
+    ),
     "task-not-json": Diagnosis(
         "task-not-json",
         "its arguments cannot be written as JSON ({error})",

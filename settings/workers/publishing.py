@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import EncodeError
+from kombu.exceptions import EncodeError, LimitExceeded
 from kombu.pools import ProducerPool
 
 from settings.forks import watch_forks
@@ -19,7 +19,8 @@ from settings.workers.tasks import TaskReceipt
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 4
+CONNECTIONS = 10
+REDIS = ("redis:", "rediss:")
 
 
 class BrokerPublisher:
@@ -59,6 +60,8 @@ class BrokerPublisher:
         try:
             with self._pool.acquire(block=True, timeout=self._timeout) as producer:
                 task.apply_async(args, kwargs, task_id=number, producer=producer, retry=False)
+        except LimitExceeded:
+            return self._refuse(number, diagnose("broker-busy", number=CONNECTIONS, seconds=self._timeout))
         except EncodeError as error:
             return self._refuse(number, diagnose("task-not-json", error=described(error)))
         except Exception as error:  # noqa: BLE001 - any fault of any broker; the caller is told
@@ -112,7 +115,7 @@ class BrokerPublisher:
     def _connection(self) -> Any:  # noqa: ANN401 - Celery ships no types
         options = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0,
                    "connect_retries_timeout": self._connect_timeout}  # fmt: skip
-        if self._app.conf.broker_url.startswith(("redis:", "rediss:")):
+        if self._app.conf.broker_url.startswith(REDIS):
             options |= {"socket_connect_timeout": self._connect_timeout, "socket_timeout": self._timeout}
         return self._app.connection_for_write(connect_timeout=self._connect_timeout, transport_options=options)
 

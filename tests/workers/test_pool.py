@@ -43,7 +43,12 @@ def test_threads_are_bounded_and_daemons() -> None:
 def test_work_beyond_the_limit_is_refused() -> None:
     """When as much waits as may, more is refused, and nothing of the rest is lost."""
     pool, began, go, done = DaemonPool(max_threads=1, max_waiting=2), threading.Event(), threading.Event(), list[int]()
-    pool.submit("first", lambda: (began.set(), go.wait(10)))
+
+    def first() -> None:
+        began.set()
+        go.wait(10)
+
+    pool.submit("first", first)
     assert began.wait(5)
     assert pool.submit("second", _appending(done, 2)) is True
     assert pool.submit("third", _appending(done, 3)) is True

