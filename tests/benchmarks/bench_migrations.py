@@ -1,15 +1,18 @@
-"""P3 and P4: the first migration of an empty database, and finding that there is nothing to migrate or mend."""
+"""P4: finding that there is nothing to migrate or mend."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import Engine
 
+import settings.database.migrations
 from settings.database.manager import DatabaseManager, SmartConnectionManager
 from settings.database.migrations import MigrationManager
-from settings.database.migrations.alembic_runner import OURS, Folder
 from settings.database.model import DatabaseSettings
 from settings.database.tables import VERSION_TABLE
 from tests.benchmarks.harness import Bar, Sampler, per_call
@@ -24,12 +27,24 @@ def _version(engine: Engine) -> Callable[[], object]:
     return select
 
 
-def _upgrade(engine: Engine) -> Callable[[], object]:
-    def upgrade() -> object:
-        with engine.begin() as connection:
-            return Folder(OURS, VERSION_TABLE).upgrade(connection)
+ENV = """
+from alembic import context
+with context.config.attributes["engine"].connect() as connection:
+    context.configure(connection=connection, version_table="twelvefactor_version")
+    with context.begin_transaction():
+        context.run_migrations()
+"""
 
-    return upgrade
+
+def _upgrade(engine: Engine) -> Callable[[], object]:
+    """Return Alembic's own command on a folder with our revisions and a plain env.py."""
+    folder = Path(tempfile.mkdtemp())
+    shutil.copytree(Path(settings.database.migrations.__path__[0]) / "versions", folder / "versions")
+    (folder / "env.py").write_text(ENV)
+    config = Config(attributes={"engine": engine})
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    return lambda: command.upgrade(config, "heads")
 
 
 @contextlib.contextmanager
@@ -41,8 +56,8 @@ def _engine(kind: str) -> Iterator[Engine]:
             url = server.new_database()
         else:
             url = f"sqlite:///{Path(stack.enter_context(tempfile.TemporaryDirectory())) / 'app.db'}"
-        settings = DatabaseSettings.model_validate({"url": url, "fallback_url": None})
-        database = DatabaseManager(SmartConnectionManager(settings, app_name="benchmark", strict=True))
+        chosen = DatabaseSettings.model_validate({"url": url, "fallback_url": None})
+        database = DatabaseManager(SmartConnectionManager(chosen, app_name="benchmark", strict=True))
         stack.callback(database.close)
         yield database.engine
 

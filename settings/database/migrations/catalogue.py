@@ -1,7 +1,8 @@
-"""What the database says about our tables, in one query: columns, constraints and indexes with their definitions."""
+"""What the database says about our tables, columns, constraints and indexes with their definitions."""
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -12,25 +13,42 @@ from settings.database.tables import VERSION_TABLE, metadata
 OUR_TABLES = tuple(sorted(metadata.tables))
 _LOOKED_AT = (*OUR_TABLES, VERSION_TABLE, APPLICATION_VERSION_TABLE)
 
-# A temporary table comes first on every search path, and so the same query reads what `drift` compares with.
-_POSTGRESQL = """
+_OURS = """
 WITH ours AS MATERIALIZED (
-    SELECT oid, relname, relkind FROM pg_class
+    SELECT oid, relname::text AS name, relkind::text AS kind FROM pg_class
     WHERE relname = ANY(%(names)s) AND relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(oid)
+)"""
+# As the server stores them: to have it write definitions out costs three times as much.
+_STORED_BY_POSTGRESQL = f"""{_OURS}
+SELECT name, kind,
+    (SELECT string_agg(concat_ws(' ', attname, attnum, atttypid, atttypmod, attnotnull, attidentity), ','
+                       ORDER BY attnum) FROM pg_attribute WHERE attrelid = oid AND attnum > 0 AND NOT attisdropped),
+    (SELECT string_agg(concat_ws(' ', adnum, adbin), ',' ORDER BY adnum) FROM pg_attrdef WHERE adrelid = ours.oid),
+    (SELECT string_agg(concat_ws(' ', conname, contype, conkey, convalidated, conbin), ',' ORDER BY conname)
+     FROM pg_constraint WHERE conrelid = ours.oid AND contype <> 'n'),
+    (SELECT string_agg(concat_ws(' ', indexrelid::regclass, indkey, indclass, indoption, indisunique, indisvalid,
+                                 indpred, indexprs), ',' ORDER BY indexrelid)
+     FROM pg_index WHERE indrelid = oid)
+FROM ours
+"""  # noqa: S608 - constants
+_STORED_BY_SQLITE = (
+    "SELECT tbl_name, type, name, sql FROM sqlite_master WHERE tbl_name IN ({marks}) AND type <> 'trigger'"
 )
-SELECT relname::text, 'table', '', relkind::text, false, '' FROM ours
+# A temporary table comes first on every search path, and so the same query reads what `drift` compares with.
+_POSTGRESQL = f"""{_OURS}
+SELECT name, 'table', '', kind, false, '' FROM ours
 UNION ALL
-SELECT relname::text, 'column', a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+SELECT name, 'column', a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        coalesce(pg_get_expr(d.adbin, d.adrelid), CASE WHEN a.attidentity <> '' THEN 'nextval(' ELSE '' END)
 FROM ours JOIN pg_attribute a ON a.attrelid = ours.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 UNION ALL
-SELECT relname::text, 'constraint', k.conname::text, pg_get_constraintdef(k.oid), false, ''
+SELECT name, 'constraint', k.conname::text, pg_get_constraintdef(k.oid), false, ''
 FROM ours JOIN pg_constraint k ON k.conrelid = ours.oid AND k.contype IN ('p', 'c', 'u', 'f', 'x')
 UNION ALL
-SELECT relname::text, 'index', x.indexrelid::regclass::text, pg_get_indexdef(x.indexrelid), NOT x.indisvalid, ''
+SELECT name, 'index', x.indexrelid::regclass::text, pg_get_indexdef(x.indexrelid), NOT x.indisvalid, ''
 FROM ours JOIN pg_index x ON x.indrelid = ours.oid AND NOT x.indisprimary
-"""
+"""  # noqa: S608 - constants
 _SQLITE = """
 SELECT m.tbl_name, m.type, m.name, coalesce(m.sql, ''), 0, '', 0
 FROM sqlite_master m WHERE m.tbl_name IN ({marks}) AND m.type IN ('table', 'view', 'index') AND m.sql IS NOT NULL
@@ -69,27 +87,32 @@ Row = tuple[Any, ...]
 """A row of the catalogue, as the database gave it."""
 
 
-def read_rows(connection: Connection) -> list[Row]:
-    """Return everything that our tables and the version tables have, whoever made them; one query."""
+def read_stored(connection: Connection) -> list[Row]:
+    """Return everything that our tables and the version tables have, as the server stores it; one query."""
     if connection.dialect.name == "postgresql":
-        rows = connection.exec_driver_sql(_POSTGRESQL, {"names": list(_LOOKED_AT)}).all()
+        rows = connection.exec_driver_sql(_STORED_BY_POSTGRESQL, {"names": list(_LOOKED_AT)}).all()
     else:
-        statement = _SQLITE.format(marks=", ".join("?" * len(_LOOKED_AT)))
-        rows = connection.exec_driver_sql(statement, _LOOKED_AT * 2).all()
-    return sorted(tuple(row) for row in rows)
+        rows = connection.exec_driver_sql(_STORED_BY_SQLITE.format(marks=_marks(_LOOKED_AT)), _LOOKED_AT).all()
+    return [tuple(row) for row in rows]
+
+
+def _marks(names: Sequence[str]) -> str:
+    return ", ".join("?" * len(names))
 
 
 def fingerprint(rows: list[Row]) -> str:
     """Return 64 characters that stay the same as long as nothing of our tables was changed in this database."""
-    ours = [row for row in rows if row[0] in OUR_TABLES]
-    return hashlib.sha256(repr(ours).encode()).hexdigest()
+    ours = sorted(repr(row) for row in rows if row[0] in OUR_TABLES)
+    return hashlib.sha256("\n".join(ours).encode()).hexdigest()
 
 
 def read_catalogue(connection: Connection) -> list[Thing]:
-    """Return what `read_rows` found, in a form that can be compared with another database's."""
-    rows = [row for row in read_rows(connection) if row[0] in OUR_TABLES]
+    """Return what our tables have in words that can be compared with another table's; one query, but a dear one."""
     if connection.dialect.name == "postgresql":
-        return [_of_postgresql(Thing(*row)) for row in rows]
+        found = connection.exec_driver_sql(_POSTGRESQL, {"names": list(OUR_TABLES)})
+        return [_of_postgresql(Thing(*row)) for row in sorted(tuple(row) for row in found)]
+    found = connection.exec_driver_sql(_SQLITE.format(marks=_marks(OUR_TABLES)), OUR_TABLES * 2)
+    rows = sorted(tuple(row) for row in found)
     return [thing for row in rows for thing in _of_sqlite(*row)] + _keys_of_sqlite(rows)
 
 

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, text
 
 from settings.database.migrations.alembic_runner import OURS, Folder
-from settings.database.migrations.catalogue import OUR_TABLES, fingerprint, read_rows
+from settings.database.migrations.catalogue import OUR_TABLES, fingerprint, read_stored
 from settings.database.migrations.drift import find_drift, statements_for
 from settings.database.migrations.mending import mend, statements_of
 from settings.database.migrations.result import DRIFT, MigrationResult
@@ -51,7 +51,7 @@ def _mend(connection: Connection, result: MigrationResult) -> None:
     if result.reported and result.status == "ok":
         result.status, result.diagnosis = "drift", DRIFTED
     _prepare_version_table(connection)
-    found = None if result.reported else fingerprint(read_rows(connection))
+    found = None if result.reported else fingerprint(read_stored(connection))
     connection.execute(text(f"UPDATE {VERSION_TABLE} SET fingerprint = :found"), {"found": found})  # noqa: S608 - a constant
 
 

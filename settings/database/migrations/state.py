@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, Table, inspect
 
-from settings.database.migrations.catalogue import OUR_TABLES, Row, fingerprint, read_rows
+from settings.database.migrations.catalogue import OUR_TABLES, Row, fingerprint, read_stored
 from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD, KNOWN, line_of
 from settings.database.tables import VERSION_TABLE
 
@@ -57,7 +57,7 @@ class State:
 
 def look(connection: Connection, wanted: Wanted) -> State:
     """Return how the schema is; changes nothing. No statement of it fails where a table is missing."""
-    rows = read_rows(connection)
+    rows = read_stored(connection)
     version, found = _version(connection, rows)
     there = {row[0] for row in rows}
     missing = [name for name in OUR_TABLES if name not in there]
@@ -97,8 +97,8 @@ def missing_tables(connection: Connection, tables: Iterable[Table]) -> list[Tabl
 
 def _version(connection: Connection, rows: list[Row]) -> tuple[str | None, str | None]:
     """Return our revision and the stored fingerprint; None for what is not there."""
-    columns = [row[2] for row in rows if row[:2] == (VERSION_TABLE, "column")]
-    names = "version_num, fingerprint" if "fingerprint" in columns else "version_num, NULL"
+    with_fingerprint = any(row[0] == VERSION_TABLE and "fingerprint" in str(row) for row in rows)
+    names = "version_num, fingerprint" if with_fingerprint else "version_num, NULL"
     found = _select(connection, names, VERSION_TABLE, {row[0] for row in rows})
     if len(found) > 1:
         return ", ".join(sorted(str(row[0]) for row in found)), None
