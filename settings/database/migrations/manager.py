@@ -139,7 +139,8 @@ def _pending(connection: Connection, state: State) -> list[str]:
     from settings.database.migrations.drift import find_drift
 
     altered = [] if state.version is None or state.unchanged else map(str, find_drift(connection))
-    return [*state.lacking, *(each for each in altered if not each.endswith("is missing") or "table" not in each)]
+    tables = {f"table {name} is missing" for name in state.missing}
+    return [*state.lacking, *(each for each in altered if each not in tables)]
 
 
 def _words(result: MigrationResult) -> tuple[str, str, str]:
