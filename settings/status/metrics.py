@@ -92,6 +92,7 @@ class Metrics:
         Raises:
             OSError: The files of the counters cannot be made.
         """
+        self._tally.open()
         from prometheus_client import CollectorRegistry, generate_latest
 
         from settings.status.prometheus_files import collector

@@ -106,6 +106,15 @@ class Tally:
         if not counts.waiting.is_set():
             counts.waiting.set()
 
+    def open(self) -> None:
+        """Open the files, which imports the library: by one thread at a time, since its modules import each other.
+
+        Raises:
+            OSError: The files cannot be made.
+        """
+        with self._counts.lock:
+            self._counts.opened()
+
     def put(self, name: str, help_text: str, labels: Mapping[str, str], value: float) -> None:
         """Set a counter to what this process has counted since it began; what waits is written too."""
         counts = self._counts

@@ -71,12 +71,13 @@ def test_metrics_add_up_over_workers(fleet: Running) -> None:
         fleet.ask("/hello")
     for _ in range(6):
         fleet.ask("/broken")
+    name = "twelvefactor_http_requests_total"
     hello = frozenset({("endpoint", "hello"), ("status", "200")})
-    wait_until(lambda: scrape(fleet).get(("twelvefactor_http_requests_total", hello)) == 30, what="all requests")
-    found = scrape(fleet)
     broken = frozenset({("endpoint", "broken"), ("status", "500")})
-    assert found["twelvefactor_http_requests_total", broken] == 6
-    assert found["twelvefactor_http_request_duration_seconds_count", frozenset({("endpoint", "hello")})] == 30
+    wait_until(lambda: scrape(fleet).get((name, hello)) == 30, what="all requests that were answered well")
+    wait_until(lambda: scrape(fleet).get((name, broken)) == 6, what="all requests that failed")
+    endpoint = frozenset({("endpoint", "hello")})
+    assert scrape(fleet)["twelvefactor_http_request_duration_seconds_count", endpoint] == 30
     wait_until(
         lambda: sum(v for (n, _), v in scrape(fleet).items() if n == "twelvefactor_processes") == 3, what="3 rows"
     )

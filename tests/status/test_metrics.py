@@ -81,3 +81,32 @@ def test_installing_imports_no_prometheus() -> None:
         """
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_a_scrape_and_the_writer_may_begin_at_once() -> None:
+    """The library, whose modules import each other, is imported by one thread at a time."""
+    program = textwrap.dedent(
+        """
+        import sys, tempfile, threading
+        from flask import Flask
+        from settings.status.model import StatusSettings
+        from settings.status.routes import install_status
+        from settings.status.sources import StatusSources
+        tempfile.tempdir = tempfile.mkdtemp()
+        sys.setswitchinterval(1e-5)
+        app = Flask("shop")
+        installed = install_status(app, StatusSettings(page=True), StatusSources("shop", "testing", dict))
+        statuses = []
+        def scrape():
+            statuses.append(app.test_client().get("/metrics").status_code)
+        threads = [threading.Thread(target=scrape) for _ in range(4)]
+        threads.append(threading.Thread(target=installed.snapshot_body))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 4, statuses
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
