@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import threading
 from collections.abc import Hashable
 
 from flask import Flask, redirect
@@ -27,10 +26,10 @@ def own_app() -> Flask:
     return app
 
 
-def session_scope() -> Hashable:
-    """Identify the application context that runs, or the thread where there is none."""
+def session_scope() -> Hashable | None:
+    """Identify the application context that runs; None where there is none, which leaves it to the thread."""
     context = _cv_app.get(None)
-    return threading.get_ident() if context is None else id(context)
+    return None if context is None else id(context)
 
 
 def publish(boot: Boot) -> None:
