@@ -1,13 +1,14 @@
 """WORKERS_: background jobs, where they run and how often."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings.room import RoomSettings
+from settings.room import RoomSettings, wrong
 from settings.urls import Scheme, checked_parts, text_of
 
 BROKER = Scheme(
@@ -41,6 +42,14 @@ class WorkersSettings(RoomSettings):
         1000, gt=0, le=3600000, description="a p95 in milliseconds above it raises an alert"
     )
     error_rate_threshold: float = Field(0.05, gt=0, le=1, description="a share of 5xx above it raises an alert")
+
+    @field_validator("engine")
+    @classmethod
+    def _engine(cls, value: str) -> str:
+        if value == "celery" and find_spec("celery") is None:
+            fix = "pip install 'flask-twelvefactor[celery]', or WORKERS_ENGINE=thread"
+            raise wrong("celery-not-installed", "celery is not installed here", fix)
+        return value
 
     @field_validator("broker_url", mode="before")
     @classmethod

@@ -1,0 +1,51 @@
+"""WORKERS_: bounds, defaults, and a broker for Celery."""
+
+from typing import Any
+
+import pytest
+
+from settings.problems import SettingsError
+from settings.workers.model import WorkersSettings
+
+
+def test_defaults() -> None:
+    """What holds when nothing is set."""
+    settings = WorkersSettings()
+    assert settings.model_dump() == {
+        "enabled": True, "engine": "thread", "broker_url": None, "health_interval": 30, "performance_interval": 60,
+        "cleanup_interval": 3600, "grace": 10, "alert_retention_days": 30, "latency_threshold_ms": 1000,
+        "error_rate_threshold": 0.05,
+    }  # fmt: skip
+    assert WorkersSettings.defaults_in("testing") == {"enabled": False}
+    assert WorkersSettings.defaults_in("production") == {}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"health_interval": 0}, {"performance_interval": -1}, {"cleanup_interval": "often"}, {"grace": -1},
+     {"alert_retention_days": 0}, {"latency_threshold_ms": 0}, {"error_rate_threshold": 1.5}, {"engine": "dramatiq"},
+     {"broker_url": "ftp://broker"}, {"broker_url": "redis+sentinel://broker"}],
+)  # fmt: skip
+def test_wrong_value_names_its_variable(wrong: dict[str, Any]) -> None:
+    """Each wrong value is one problem of its own variable."""
+    with pytest.raises(SettingsError) as caught:
+        WorkersSettings(**wrong)
+    (problem,) = caught.value.problems
+    assert problem.variable == f"WORKERS_{next(iter(wrong)).upper()}"
+    assert problem.fix
+
+
+def test_celery_that_is_not_installed_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the problem names the command that installs it."""
+    monkeypatch.setattr("settings.workers.model.find_spec", lambda _name: None)
+    with pytest.raises(SettingsError) as caught:
+        WorkersSettings(engine="celery")
+    (problem,) = caught.value.problems
+    assert (problem.variable, problem.code) == ("WORKERS_ENGINE", "celery-not-installed")
+    assert "pip install 'flask-twelvefactor[celery]'" in problem.fix
+
+
+def test_no_secret_of_the_broker_is_shown() -> None:
+    """Neither repr nor a problem shows the broker's password."""
+    settings = WorkersSettings(broker_url="amqp://app:hidden@broker.example.com//")
+    assert "hidden" not in repr(settings)
