@@ -177,7 +177,7 @@ def _database_outcome(settings: Settings, result: "ConnectionResult") -> Outcome
 
 
 def _migrated(result: "MigrationResult") -> Outcome:
-    statuses: dict[str, StepStatus] = {"ok": "ok", "ahead": "fallback"}
+    statuses: dict[str, StepStatus] = {"ok": "ok", "ahead": "fallback", "drift": "fallback"}
     return Outcome(statuses.get(result.status, "failed"), str(result))
 
 
