@@ -28,6 +28,8 @@ LONGEST_TASK_SECONDS = 1800
 """A task without a time limit of its own is ended after this; the broker hands it out anew a minute later."""
 RESULT_SECONDS = 3600
 SHORTEST_EXPIRY_SECONDS = 1.0
+CHATTY = ("celery.utils.functional", "celery.worker.strategy", "celery.app.trace")
+"""Loggers that tell of each task at INFO or DEBUG, with its arguments, which may hold what no log should."""
 
 
 class CronSchedule(BaseSchedule):  # type: ignore[misc] # Celery ships no types
@@ -134,7 +136,8 @@ def build_celery(
     url = settings.broker_url.get_secret_value()
     app = Celery(app_name, set_as_current=False)
     app.conf.update(_configuration(url, app_name))
-    logging.getLogger("celery.utils.functional").setLevel(logging.INFO)  # prints the source of each task at DEBUG
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     signals.setup_logging.connect(_keep_logging, weak=False, dispatch_uid="twelvefactor-logging")
     signals.worker_shutting_down.connect(
         partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
