@@ -10,7 +10,7 @@ from settings.database.alerts import Alerts
 from settings.database.claims import Claims
 from settings.database.retention import Retention
 from settings.database.snapshots import Snapshots
-from settings.probe import Fact
+from settings.probe import Fact, HealthStatus
 from settings.websocket.publishing import Publisher
 from settings.workers.builtin import register_builtin
 from settings.workers.health import ServiceHealthManager
@@ -44,6 +44,7 @@ def assemble_workers(boot: Boot) -> None:
     )
     services.health = _health(boot)
     boot.closers.add("health", services.health.close)
+    boot.closers.add("snapshot", lambda: _forget_snapshot(boot))
     boot.closers.add("workers", services.workers.close)
     _register_jobs(boot)
     if settings.workers.engine == "celery":
@@ -73,6 +74,14 @@ def _health(boot: Boot) -> ServiceHealthManager:
     # A change of the connection is seen at once, not at the next look.
     services.websocket.on_change(lambda _change: health.refresh())
     return health
+
+
+def _forget_snapshot(boot: Boot) -> None:
+    """Take this process off the page, unless its database would make the end wait."""
+    services = boot.services
+    database = services.health.latest().get("database")
+    if database is not None and database.status is HealthStatus.HEALTHY:
+        services.snapshots.forget(services.process_name())
 
 
 def _hits_and_misses(figures: Mapping[str, Fact]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Literal
 
-from settings.boot.serving import serves_requests
+from settings.boot.serving import gunicorn_worker, serves_requests
 from settings.forks import run_in_child, watch_forks
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Lifecycle:
         self._start, self._close, self._decide, self._grace, self._serving = start, close, decide, grace, serving
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._worker: object | None = None
         self.state: State = "idle"
 
     def arm(self) -> None:
@@ -68,6 +69,7 @@ class Lifecycle:
             if self.state not in ("idle", "inherited"):
                 return
             self.state = "serving"
+        self._worker = gunicorn_worker()
         self._start()
 
     def on_request(self, environ: dict[str, Any]) -> None:
@@ -78,8 +80,8 @@ class Lifecycle:
 
     @property
     def shutting_down(self) -> bool:
-        """Whether the end of this process has begun."""
-        return self.state in ("closing", "closed")
+        """Whether the end of this process has begun, by us or by the server that runs it."""
+        return self.state in ("closing", "closed") or not getattr(self._worker, "alive", True)
 
     def close(self) -> None:
         """Close everything, once; later calls do nothing but wait for the first."""

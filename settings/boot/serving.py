@@ -32,6 +32,23 @@ def _stack_serves(frame: FrameType) -> bool:
     return False
 
 
+def gunicorn_worker() -> object | None:
+    """Return gunicorn's worker object of this process; None under any other server.
+
+    It knows first that the process is to end: gunicorn keeps SIGTERM for itself and answers what it has accepted.
+    """
+    for frame in sys._current_frames().values():
+        walked: FrameType | None = frame
+        while walked is not None:
+            if (
+                str(walked.f_globals.get("__name__", "")).startswith("gunicorn.workers.")
+                and walked.f_code.co_name == "run"
+            ):
+                return walked.f_locals.get("self")
+            walked = walked.f_back
+    return None
+
+
 def serves_requests() -> bool:
     """Say whether a known server's loop runs in this process now (werkzeug, gunicorn, waitress, uWSGI)."""
     if (uwsgi := sys.modules.get("uwsgi")) is not None:

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flask import Flask
@@ -191,6 +193,7 @@ def test_an_ended_process_leaves_no_session_in_the_database(starts: Path, postgr
 
 PROGRAM = """
 import os, sys, time, logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from flask import Flask
 from sqlalchemy import Column, Integer, MetaData, Table, event
@@ -261,3 +264,32 @@ def test_sigterm_in_a_storm_loses_no_count(tmp_path: Path) -> None:
         assert held_back
     finally:
         program.close()
+
+
+ENDING = """
+import time
+from flask import Flask
+from bootstrap import bootstrap
+
+app = Flask(__name__)
+services = bootstrap(app)
+
+
+@app.get("/slow")
+def slow():
+    before = app.test_client().get("/readyz").status_code
+    time.sleep(1.5)
+    return f"{before} {app.test_client().get('/readyz').status_code}"
+"""
+
+
+def test_a_process_that_drains_is_not_ready(tmp_path: Path) -> None:
+    """What gunicorn still answers after SIGTERM sees /readyz say 503, so that no new work is sent there."""
+    (tmp_path / "ending.py").write_text(ENDING)
+    command = gunicorn("ending:app", "-k", "gthread", "--threads", "4", workers=1)
+    with serving(command, tmp_path) as running, ThreadPoolExecutor() as pool:
+        wait_until(lambda: running.ask("/readyz").status == 200, what="readiness")
+        slow = pool.submit(running.ask, "/slow")
+        time.sleep(0.7)
+        os.kill(running.pid, signal.SIGTERM)
+        assert slow.result(20).text == "200 503"

@@ -1,0 +1,146 @@
+"""bootstrap(): one call, in order, with everything closed again when a step fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+from sqlalchemy import Column, Integer, MetaData, Table, inspect, text
+
+import bootstrap as module
+from bootstrap import STEPS, Services, bootstrap, create_app
+from settings import BootstrapError, RoomSettings, SettingsError, load_settings
+
+
+class BillingSettings(RoomSettings):
+    """Invoices."""
+
+    model_config = SettingsConfigDict(env_prefix="BILLING_")
+    days: int = Field(30, ge=1, description="days until an invoice is due")
+
+
+@pytest.fixture
+def services(working_directory: Path) -> Iterator[Services]:
+    """The services of an empty application on SQLite."""
+    with bootstrap(Flask(__name__)) as services:
+        yield services
+
+
+def test_every_step_has_its_row_in_order(services: Services) -> None:
+    """The report tells what each step chose."""
+    assert [row.name for row in services.report.rows] == [name for name, _ in STEPS]
+    assert [name for name, _ in STEPS] == [
+        "settings", "logs", "database", "migrations", "cache", "websocket", "workers", "status",
+    ]  # fmt: skip
+    assert {row.status for row in services.report.rows} == {"ok", "disabled"}
+
+
+def test_the_contract_names_are_there(services: Services) -> None:
+    """Everything that the contract promises of Services is an attribute of it."""
+    names = ["app", "settings", "engine", "database", "cache", "websocket", "context", "workers", "health", "alerts",
+             "logs", "errors", "celery", "report"]  # fmt: skip
+    assert [name for name in names if not hasattr(services, name)] == []
+
+
+def test_a_second_call_returns_the_same_services(services: Services) -> None:
+    """One application is booted once."""
+    assert bootstrap(services.app) is services
+    assert services.app.extensions["bootstrap"] is services
+
+
+def test_engine_follows_a_reconnect(services: Services, postgres_url: str) -> None:
+    """`services.engine` is what the database uses now."""
+    with services.engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    assert services.engine is services.database.engine
+
+
+def test_close_may_be_called_again(working_directory: Path) -> None:
+    """Once or many times."""
+    services = bootstrap(Flask(__name__))
+    services.close()
+    services.close()
+    assert services.lifecycle.shutting_down
+
+
+def test_a_failing_step_closes_what_was_begun(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The closers of the steps before have run when the error arrives."""
+    closed: list[str] = []
+
+    def begin(boot: module.Boot) -> object:
+        boot.closers.add("begun", lambda: closed.append("begun"))
+        return module.steps.Outcome("ok", "begun")
+
+    def fail(_boot: module.Boot) -> object:
+        raise LookupError("the second step")
+
+    monkeypatch.setattr(module, "STEPS", (("first", begin), ("second", fail)))
+    app = Flask(__name__)
+    with pytest.raises(LookupError):
+        bootstrap(app)
+    assert closed == ["begun"]
+    assert "bootstrap" not in app.extensions
+
+
+def test_wrong_settings_are_catchable(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test may catch the SettingsError with every problem in it."""
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "many")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    with pytest.raises(SettingsError) as caught:
+        bootstrap(Flask(__name__))
+    assert {problem.variable for problem in caught.value.problems} == {"DATABASE_POOL_SIZE", "LOG_LEVEL"}
+
+
+def test_an_unreachable_database_without_fallback_stops_the_boot(working_directory: Path) -> None:
+    """The error names variable, masked target, cause and fix."""
+    url = "postgresql://app:hidden@127.0.0.1:1/app"
+    environ = {"APP_ENV": "production", "DATABASE_URL": url, "DATABASE_WAIT": "0"}
+    with pytest.raises(BootstrapError, match="DATABASE_URL") as caught:
+        bootstrap(Flask(__name__), settings=load_settings(environ))
+    assert "hidden" not in str(caught.value) + repr(caught.value)
+    assert not list(working_directory.glob("*.db"))
+
+
+def test_the_applications_tables_and_settings_join(working_directory: Path) -> None:
+    """Missing tables are made; a model of the application's own is loaded beside ours."""
+    metadata = MetaData()
+    Table("baskets", metadata, Column("id", Integer, primary_key=True))
+    with bootstrap(Flask(__name__), settings=BillingSettings, metadata=metadata) as services:
+        assert "baskets" in inspect(services.engine).get_table_names()
+        assert services.settings.of(BillingSettings).days == 30
+
+
+def test_what_is_no_settings_is_refused(working_directory: Path) -> None:
+    """A wrong argument is the caller's mistake, said at once."""
+    with pytest.raises(TypeError, match="RoomSettings"):
+        bootstrap(Flask(__name__), settings=[int])  # type: ignore[list-item] # the mistake
+
+
+def test_the_applications_own_configuration_stays(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the application has set itself is not overwritten; what it left out comes from the environment."""
+    monkeypatch.setenv("APP_SECRET_KEY", "from-the-environment")
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///its-own.db"
+    with bootstrap(app):
+        assert app.config["SQLALCHEMY_DATABASE_URI"] == "sqlite:///its-own.db"
+        assert app.config["SECRET_KEY"] == "from-the-environment"
+
+
+def test_create_app_makes_an_application_of_its_own(working_directory: Path) -> None:
+    """The factory's application leads from / to the status page."""
+    app = create_app()
+    try:
+        answer = app.test_client().get("/")
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/status")
+    finally:
+        app.extensions["bootstrap"].close()
+
+
+def test_a_request_has_an_id_and_is_counted_by_endpoint(services: Services) -> None:
+    """The id that came in goes out, and the monitor knows the endpoint."""
+    services.app.add_url_rule("/prices", "prices", lambda: "3")
+    answer = services.app.test_client().get("/prices", headers={"X-Request-ID": "abc-1"})
+    assert answer.headers["X-Request-ID"] == "abc-1"
+    assert services.performance.figures()["requests"] == 1
