@@ -63,7 +63,9 @@ def process_tree(pid: int) -> list[int]:
 
 
 def signal_tree(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process and all its descendants."""
+    """Send a signal to a process and all its descendants, first to the one that might fork another meanwhile."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP if number is signal.SIGKILL else number)
     for each in process_tree(pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, number)
@@ -99,8 +101,13 @@ class Server:
         )  # fmt: skip
         log.close()
         if wait:
-            wait_until(self.answers, what=f"{type(self).__name__} on port {self.port} to answer")
+            wait_until(self._serves, what=f"{type(self).__name__} on port {self.port} to answer")
         return self
+
+    def _serves(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log_text()[-2000:]
+        return self.answers()
 
     @property
     def pid(self) -> int:

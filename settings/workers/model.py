@@ -1,7 +1,7 @@
 """WORKERS_: background jobs, where they run and how often."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -46,7 +46,7 @@ class WorkersSettings(RoomSettings):
     @field_validator("engine")
     @classmethod
     def _engine(cls, value: str) -> str:
-        if value == "celery" and find_spec("celery") is None:
+        if value == "celery" and PathFinder.find_spec("celery") is None:
             fix = "pip install 'flask-twelvefactor[celery]', or WORKERS_ENGINE=thread"
             raise wrong("celery-not-installed", "celery is not installed here", fix)
         return value

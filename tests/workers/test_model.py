@@ -1,6 +1,7 @@
 """WORKERS_: bounds, defaults, and a broker for Celery."""
 
 from typing import Any
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_wrong_value_names_its_variable(wrong: dict[str, Any]) -> None:
 
 def test_celery_that_is_not_installed_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the problem names the command that installs it."""
-    monkeypatch.setattr("settings.workers.model.find_spec", lambda _name: None)
+    monkeypatch.setattr("settings.workers.model.PathFinder", SimpleNamespace(find_spec=lambda _name: None))
     with pytest.raises(SettingsError) as caught:
         WorkersSettings(engine="celery")
     (problem,) = caught.value.problems
