@@ -1,7 +1,7 @@
 """WORKERS_: bounds, defaults, and a broker for Celery."""
 
-from typing import Any
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
