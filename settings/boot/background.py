@@ -13,7 +13,7 @@ from settings.database.snapshots import Snapshots
 from settings.probe import Fact, HealthStatus
 from settings.websocket.publishing import Publisher
 from settings.workers.builtin import register_builtin
-from settings.workers.health import ServiceHealthManager
+from settings.workers.health import ServiceHealthManager, Transition
 from settings.workers.performance import PerformanceMonitor
 from settings.workers.scheduler import Workers
 
@@ -64,7 +64,7 @@ def _health(boot: Boot) -> ServiceHealthManager:
     services = boot.services
     publisher = Publisher(services.websocket)
     services.alerts.subscribe(publisher.alert_raised)
-    health = ServiceHealthManager(on_change=publisher.health_changed)
+    health = ServiceHealthManager(on_change=lambda change: _tell(boot, publisher, change))
     health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True)
     health.register("migrations", services.migrations.reading, critical=True)
     health.register("cache", services.cache.ping)
@@ -76,12 +76,27 @@ def _health(boot: Boot) -> ServiceHealthManager:
     return health
 
 
+def _tell(boot: Boot, publisher: Publisher, change: Transition) -> None:
+    """Tell the gateway of a change of health, and the other processes' pages at once."""
+    publisher.health_changed(change)
+    if boot.services.lifecycle.state == "serving" and _database_answers(boot):
+        _write_snapshot(boot)
+
+
+def _write_snapshot(boot: Boot) -> None:
+    services, name = boot.services, boot.services.process_name
+    services.snapshots.write(name(), name.host, os.getpid(), services.status.snapshot_body())
+
+
 def _forget_snapshot(boot: Boot) -> None:
     """Take this process off the page, unless its database would make the end wait."""
-    services = boot.services
-    database = services.health.latest().get("database")
-    if database is not None and database.status is HealthStatus.HEALTHY:
-        services.snapshots.forget(services.process_name())
+    if _database_answers(boot):
+        boot.services.snapshots.forget(boot.services.process_name())
+
+
+def _database_answers(boot: Boot) -> bool:
+    database = boot.services.health.latest().get("database")
+    return database is not None and database.status is HealthStatus.HEALTHY
 
 
 def _hits_and_misses(figures: Mapping[str, Fact]) -> tuple[int, int]:
@@ -110,8 +125,7 @@ def _register_jobs(boot: Boot) -> None:
 
     def look() -> None:
         services.health.refresh()
-        name = services.process_name
-        services.snapshots.write(name(), name.host, os.getpid(), services.status.snapshot_body())
+        _write_snapshot(boot)
 
     register_builtin(
         services.workers,
