@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask
+from settings.boot.collector import keep_what_was_made, resting_collector
 
-from settings import RoomSettings, Settings
-from settings.boot import steps
-from settings.boot.command_line import flask_command
-from settings.boot.failure import readable_failure
-from settings.boot.hooks import announce, own_app
-from settings.boot.report import BootReport
-from settings.boot.services import Boot, Services
+with resting_collector():
+    from flask import Flask
+
+    from settings import RoomSettings, Settings
+    from settings.boot import steps
+    from settings.boot.command_line import flask_command
+    from settings.boot.failure import readable_failure
+    from settings.boot.hooks import announce, own_app
+    from settings.boot.report import BootReport
+    from settings.boot.services import Boot, Services
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -58,11 +61,12 @@ def bootstrap(
         known: Services = app.extensions["bootstrap"]
         return known
     boot = Boot(app, settings=settings, metadata=metadata, migrations=migrations, start=start, command=flask_command())
-    with readable_failure(), boot.closers.unwound():
+    with resting_collector(), readable_failure(), boot.closers.unwound():
         for name, step in STEPS:
             with boot.report.timed(name) as outcome:
                 outcome.append(step(boot))
         announce(boot)
+    keep_what_was_made()
     return boot.services
 
 
