@@ -107,8 +107,9 @@ class DatabaseConfig:
 
     @property
     def target(self) -> str:
-        """The URL for people: its password, and every secret option, masked."""
-        return mask_urls(self.connection_string) if self.is_valid else ""
+        """The URL for people: without its driver, its password and every secret option masked."""
+        scheme, mark, rest = mask_urls(self.connection_string).partition("://")
+        return f"{scheme.partition('+')[0]}{mark}{rest}" if self.is_valid else ""
 
     def query(self) -> dict[str, str]:
         """Return what stands behind the question mark: the options, and hosts that fit nowhere else in a URL."""

@@ -15,7 +15,7 @@ from settings.logs.bridge import Bridge, Takeover
 from settings.logs.context import Bound
 from settings.logs.diagnosis import DESTINATION, UNREADABLE, explained
 from settings.logs.fingerprint import Fingerprints
-from settings.logs.levels import CRITICAL, ERROR, NUMBERS, Levels, number_of
+from settings.logs.levels import CRITICAL, ERROR, NUMBERS, QUIET, Levels, number_of
 from settings.logs.limiter import ErrorRateLimiter, RepeatedError
 from settings.logs.masking import Masker
 from settings.logs.model import LogsSettings
@@ -79,7 +79,7 @@ class Logs:
         self._storms = Storms(summaries=self.limiter.summaries, say=self._say, interval=settings.summary_interval)
         fingerprints = Fingerprints()
         self._should_log, self._fingerprint = self.limiter.should_log, fingerprints.of
-        self._levels = Levels(settings.level, settings.levels)
+        self._levels = Levels(settings.level, {**QUIET, **settings.levels})
         self._takeover, self._hooks = (
             Takeover(Bridge(self._limit_from, fingerprints, self._should_log)),
             UncaughtHooks(),
@@ -105,12 +105,15 @@ class Logs:
     def set_level(self, level: str, logger: str | None = None) -> None:
         """Change the lowest level that is shown, of everything or of one logger and all below it, from now on.
 
+        Does nothing once the log is closed: the levels are somebody else's again.
+
         Raises:
             ValueError: There is no such level.
         """
         with self._lock:
-            self._levels.set(level, logger)
-            self._cover()
+            if not self._closed:
+                self._levels.set(level, logger)
+                self._cover()
 
     def error(self, message: str, *, exception: BaseException | None = None, **fields: object) -> None:
         """Log an error; one that is held back costs a tenth of what it costs through loguru.

@@ -177,7 +177,7 @@ def test_fallback_is_loud(make: Make, working_directory: Path, caplog: pytest.Lo
     assert result.connection_string == f"sqlite+pysqlite:///{working_directory}/fallback.db"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "DATABASE_URL (postgresql+psycopg2://app:***@" in record.getMessage()
+    assert "DATABASE_URL (postgresql://app:***@" in record.getMessage()
     assert "DATABASE_FALLBACK_URL (sqlite" in record.getMessage()
     assert "hidden" not in record.getMessage() + repr(result)
 

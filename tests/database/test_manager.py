@@ -86,7 +86,7 @@ def test_engine_of_an_unreachable_database_raises_with_cause_and_fix(open_databa
     with pytest.raises(BootstrapError) as caught:
         open_database(url=f"postgresql://app:hidden@127.0.0.1:{port}/app").engine  # noqa: B018 - raises
     text_of_it = str(caught.value)
-    assert text_of_it.startswith(f"DATABASE_URL (postgresql+psycopg2://app:***@127.0.0.1:{port}/app): nothing listens")
+    assert text_of_it.startswith(f"DATABASE_URL (postgresql://app:***@127.0.0.1:{port}/app): nothing listens")
     assert "fix: start it" in text_of_it
     assert "hidden" not in text_of_it + repr(caught.value)
 
