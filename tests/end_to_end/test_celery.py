@@ -1,0 +1,74 @@
+"""The same jobs and tasks on Celery: a service, a worker and a beat that share nothing but their environment."""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.running import SCRIPTS, Running, gunicorn, serving
+from tests.servers import PostgresServer, RedisServer, wait_until
+
+WSGI = """
+import os
+from pathlib import Path
+
+from flask import Flask, current_app
+
+from bootstrap import bootstrap
+
+app = Flask(__name__)
+services = bootstrap(app)
+celery = services.celery
+FOLDER = Path(os.environ["FOUND"])
+
+
+@services.worker(every=1.0, name="tick")
+def tick():
+    with (FOLDER / "ticks").open("a") as file:
+        file.write(f"{current_app.name} {os.getpid()}\\n")
+
+
+@services.task
+def mail(to):
+    (FOLDER / "mail").write_text(f"{to} by {os.getpid()} of {current_app.name}")
+
+
+@app.post("/mail")
+def send():
+    return str(bool(mail.delay("a@example.com")))
+"""
+
+
+def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, redis_server: RedisServer) -> None:
+    """A request publishes, a worker runs it with a context; the job runs there too, and not in the service."""
+    (tmp_path / "wsgi.py").write_text(WSGI)
+    variables = {
+        "DATABASE_URL": postgres.new_database(), "REDIS_URL": redis_server.url(), "WORKERS_ENGINE": "celery",
+        "FOUND": tmp_path, "WORKERS_GRACE": "2", "LOG_LEVEL": "INFO",
+    }  # fmt: skip
+    celery = [str(SCRIPTS / "celery"), "-A", "wsgi:celery"]
+    beat = Running([*celery, "beat"], folder=tmp_path, variables=variables)
+    worker = Running([*celery, "worker", "--concurrency", "1", "--without-gossip", "--without-mingle"],
+                     folder=tmp_path, variables=variables)  # fmt: skip
+    try:
+        with serving(gunicorn("wsgi:app", workers=2), tmp_path, **variables) as service:
+            worker.start(wait=False)
+            beat.start(wait=False)
+            assert service.ask("/mail", method="POST").text == "True"
+            wait_until(lambda: (tmp_path / "mail").exists(), seconds=60, what=f"the mail; {worker.output()}")
+            wait_until(lambda: _lines(tmp_path) > 1, seconds=60, what=f"the job; {worker.output()} {beat.output()}")
+            served_by = {str(pid) for pid in [service.pid, *service.children()]}
+        words = (tmp_path / "mail").read_text().split()
+        assert words[0] == "a@example.com"
+        assert words[2] not in served_by
+        assert not served_by & {line.split()[1] for line in (tmp_path / "ticks").read_text().splitlines()}
+    finally:
+        for process in (beat, worker):
+            if process.process is not None and process.process.poll() is None:
+                os.kill(process.pid, signal.SIGTERM)
+                process.wait(20)
+            process.close()
+
+
+def _lines(folder: Path) -> int:
+    ticks = folder / "ticks"
+    return len(ticks.read_text().splitlines()) if ticks.exists() else 0
