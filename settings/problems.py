@@ -7,6 +7,8 @@ from typing import Literal
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "***"
+SHORT_SECRET = 12
+_WORD = r"(?<![A-Za-z0-9_]){}(?![A-Za-z0-9_])"
 Severity = Literal["error", "warning", "notice"]
 
 _USERINFO = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>{anything})@"
@@ -131,6 +133,18 @@ def spellings(secret: str) -> set[str]:
 def mask_secrets(text: str, secrets: Collection[str]) -> str:
     """Return `text` with every one of `secrets`, in each of its spellings, and every URL's password masked."""
     every = {spelling for secret in secrets if secret for spelling in spellings(secret)}
-    for spelling in sorted(every, key=len, reverse=True):
-        text = text.replace(spelling, MASK)
-    return mask_urls(text)
+    return mask_urls(re.sub(either(every), MASK, text) if every else text)
+
+
+def either(spelt: Collection[str]) -> str:
+    """Return a regular expression for any of these texts, the longest first.
+
+    A short one of letters and digits counts only as a word of its own: a password `postgres` must not take
+    `postgresql` apart, nor one of a single letter every line that is logged.
+    """
+    ordered = sorted(spelt, key=len, reverse=True)
+    return "|".join(_WORD.format(re.escape(each)) if _is_short_word(each) else re.escape(each) for each in ordered)
+
+
+def _is_short_word(text: str) -> bool:
+    return len(text) < SHORT_SECRET and text.isalnum()

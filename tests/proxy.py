@@ -23,11 +23,12 @@ class TcpProxy:
             `reset` end it at once, `garbage` answers with HTTP.
         target: The port it forwards to; may be changed at any time for later connections.
         accepted: Connections accepted so far.
+        received: Bytes that came from either side so far, held back or not.
     """
 
     def __init__(self, target: int = 0, mode: Mode = "pass") -> None:
         self.target, self.mode = target, mode
-        self.accepted = 0
+        self.accepted = self.received = 0
         self._open: set[socket.socket] = set()
         self._thawed = threading.Event()
         self._thawed.set()
@@ -93,6 +94,7 @@ class TcpProxy:
             while True:
                 for ready in select.select(list(peers), [], [])[0]:
                     data = ready.recv(65536)
+                    self.received += len(data)
                     self._thawed.wait()
                     if not data:
                         return

@@ -12,6 +12,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, inspect, text
 import bootstrap as module
 from bootstrap import STEPS, Services, bootstrap, create_app
 from settings import BootstrapError, RoomSettings, SettingsError, load_settings
+from settings.boot.report import Outcome
+from settings.boot.services import Boot
 
 
 class BillingSettings(RoomSettings):
@@ -69,11 +71,11 @@ def test_a_failing_step_closes_what_was_begun(working_directory: Path, monkeypat
     """The closers of the steps before have run when the error arrives."""
     closed: list[str] = []
 
-    def begin(boot: module.Boot) -> object:
+    def begin(boot: Boot) -> object:
         boot.closers.add("begun", lambda: closed.append("begun"))
-        return module.steps.Outcome("ok", "begun")
+        return Outcome("ok", "begun")
 
-    def fail(_boot: module.Boot) -> object:
+    def fail(_boot: Boot) -> object:
         raise LookupError("the second step")
 
     monkeypatch.setattr(module, "STEPS", (("first", begin), ("second", fail)))

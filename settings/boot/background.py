@@ -1,16 +1,16 @@
 """The part of the boot that makes what works in the background: health, claims, jobs, and what starts them."""
 
-import os
 from collections.abc import Mapping
 
 from settings.boot.hooks import prepare_lifecycle
 from settings.boot.names import ProcessName
+from settings.boot.own_snapshot import OwnSnapshot
 from settings.boot.services import Boot
 from settings.database.alerts import Alerts
 from settings.database.claims import Claims
 from settings.database.retention import Retention
 from settings.database.snapshots import Snapshots
-from settings.probe import Fact, HealthStatus
+from settings.probe import Fact
 from settings.websocket.publishing import Publisher
 from settings.workers.builtin import register_builtin
 from settings.workers.health import ServiceHealthManager, Transition
@@ -42,11 +42,12 @@ def assemble_workers(boot: Boot) -> None:
         owner=services.process_name,
         bound=services.logs.bound,
     )
-    services.health = _health(boot)
+    snapshot = OwnSnapshot(services)
+    services.health = _health(boot, snapshot)
     boot.closers.add("health", services.health.close)
-    boot.closers.add("snapshot", lambda: _forget_snapshot(boot))
+    boot.closers.add("snapshot", snapshot.forget)
     boot.closers.add("workers", services.workers.close)
-    _register_jobs(boot)
+    _register_jobs(boot, snapshot)
     if settings.workers.engine == "celery":
         _use_celery(boot)
     services.lifecycle = prepare_lifecycle(boot)
@@ -60,11 +61,16 @@ def _keep_records(boot: Boot) -> None:
     services.snapshots = Snapshots(lambda: services.engine, app_name=name)
 
 
-def _health(boot: Boot) -> ServiceHealthManager:
+def _health(boot: Boot, snapshot: OwnSnapshot) -> ServiceHealthManager:
     services = boot.services
     publisher = Publisher(services.websocket)
     services.alerts.subscribe(publisher.alert_raised)
-    health = ServiceHealthManager(on_change=lambda change: _tell(boot, publisher, change))
+
+    def changed(change: Transition) -> None:
+        publisher.health_changed(change)
+        snapshot.write_if_serving()
+
+    health = ServiceHealthManager(on_change=changed)
     health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True)
     health.register("migrations", services.migrations.reading, critical=True)
     health.register("cache", services.cache.ping)
@@ -74,29 +80,6 @@ def _health(boot: Boot) -> ServiceHealthManager:
     # A change of the connection is seen at once, not at the next look.
     services.websocket.on_change(lambda _change: health.refresh())
     return health
-
-
-def _tell(boot: Boot, publisher: Publisher, change: Transition) -> None:
-    """Tell the gateway of a change of health, and the other processes' pages at once."""
-    publisher.health_changed(change)
-    if boot.services.lifecycle.state == "serving" and _database_answers(boot):
-        _write_snapshot(boot)
-
-
-def _write_snapshot(boot: Boot) -> None:
-    services, name = boot.services, boot.services.process_name
-    services.snapshots.write(name(), name.host, os.getpid(), services.status.snapshot_body())
-
-
-def _forget_snapshot(boot: Boot) -> None:
-    """Take this process off the page, unless its database would make the end wait."""
-    if _database_answers(boot):
-        boot.services.snapshots.forget(boot.services.process_name())
-
-
-def _database_answers(boot: Boot) -> bool:
-    database = boot.services.health.latest().get("database")
-    return database is not None and database.status is HealthStatus.HEALTHY
 
 
 def _hits_and_misses(figures: Mapping[str, Fact]) -> tuple[int, int]:
@@ -120,12 +103,12 @@ def _use_celery(boot: Boot) -> None:
     boot.closers.add("broker", publisher.close)
 
 
-def _register_jobs(boot: Boot) -> None:
+def _register_jobs(boot: Boot, snapshot: OwnSnapshot) -> None:
     services = boot.services
 
     def look() -> None:
         services.health.refresh()
-        _write_snapshot(boot)
+        snapshot.write()
 
     register_builtin(
         services.workers,

@@ -47,7 +47,10 @@ def _with_database(services: "Services", work: Callable[[], int]) -> int:
 
 
 def _migrate(services: "Services", *, check: bool, sql: bool) -> int:
-    manager = services.migrations
+    manager, database = services.migrations, services.database.result
+    if database.fallback_used:
+        click.echo(f"{database.error_message} The fallback is not migrated by hand.", err=True)
+        return UNUSABLE
     if sql:
         click.echo(manager.sql())
         return WELL

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from math import isfinite
 from typing import Any
 
-from settings.problems import MASK, mask_urls, spellings
+from settings.problems import MASK, either, mask_urls, spellings
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Control characters but the tab, line separators, and marks that turn the direction of what is read (Trojan Source).
@@ -41,8 +41,7 @@ class Masker:
     def __init__(self, secrets: Collection[str] = ()) -> None:
         every = {spelling for secret in secrets if secret for spelling in spellings(secret)}
         every |= {json.dumps(secret)[1:-1] for secret in secrets if secret}
-        ordered = sorted(every, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._pattern = re.compile(either(every)) if every else None
 
     def __call__(self, text: str) -> str:
         """Return `text` without secrets."""

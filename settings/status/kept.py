@@ -92,7 +92,7 @@ class Kept(Generic[Value]):
             latest = Answer(self._ask(), begin)
         except Exception as error:  # noqa: BLE001 - any fault of a service; the page says that the answer is late
             level = logging.DEBUG if self._latest.late else logging.WARNING
-            log.log(level, "%s", line(diagnose("status-tables-unread", error=error)))
+            log.log(level, "%s", line(diagnose("status-tables-unread", error=str(error).partition("\n")[0])))
             latest = Answer(self._latest.value, self._latest.asked_at, late=True)
         with self._lock:
             if self._under_way is ended:

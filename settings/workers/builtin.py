@@ -9,6 +9,8 @@ from settings.workers.model import WorkersSettings
 from settings.workers.performance import FAILING, Finding, PerformanceMonitor
 from settings.workers.scheduler import Workers
 
+HEALTH = "health"
+"""The job that looks at the services and writes the snapshot."""
 MOST_PENDING = 1000
 
 
@@ -98,7 +100,7 @@ def register_builtin(
     def cleanup() -> None:
         clean(retention, alert_days=settings.alert_retention_days)
 
-    workers.worker(look, every=settings.health_interval, name="health", once=False, first=0.0)
+    workers.worker(look, every=settings.health_interval, name=HEALTH, once=False, first=0.0)
     workers.worker(AlertRaiser(monitor, alerts), every=settings.performance_interval, name="performance", once=False)
     workers.worker(resolve, every=settings.performance_interval, name="resolve-alerts")
     workers.worker(cleanup, every=settings.cleanup_interval, name="cleanup")

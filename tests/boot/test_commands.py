@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -62,7 +63,7 @@ def test_status_tells_health_by_its_exit(services: Services) -> None:
 
 def test_an_unusable_database_exits_with_3(tmp_path: Path) -> None:
     """Cause and fix stand on standard error, without a traceback."""
-    unreachable = {
+    unreachable: dict[str, Any] = {
         "DATABASE_URL": "postgresql://app:hidden@127.0.0.1:1/app",
         "APP_ENV": "production",
         "DATABASE_WAIT": "0",
@@ -84,3 +85,11 @@ def test_commands_make_nothing_by_themselves(tmp_path: Path) -> None:
     again = run([*FLASK, "migrate", "--check"], tmp_path)
     assert again.stdout == done.stdout
     assert os.listdir(tmp_path) in ([], ["app.db"])  # noqa: PTH208 - names are enough
+
+
+def test_the_fallback_is_not_taken_for_the_database(tmp_path: Path) -> None:
+    """A migration job whose database is away must not report the success of another one."""
+    for command in (["migrate"], ["migrate", "--check"]):
+        done = run([*FLASK, *command], tmp_path, DATABASE_URL="postgresql://app@127.0.0.1:1/app", DATABASE_WAIT="0")
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert "The fallback is not migrated" in done.stderr

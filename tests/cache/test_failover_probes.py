@@ -106,10 +106,11 @@ def test_one_retry_on_a_connection_found_closed(
     cache = make_cache(f"redis://127.0.0.1:{proxy.port}/0", timeout=2, retry_after=1000)
     cache.set("key", 1)
     proxy.freeze()
+    before = proxy.received
     arguments = ("key",) if operation in ("get", "delete") else ("key", 2)
     thread = threading.Thread(target=getattr(cache, operation), args=arguments)
     thread.start()
-    wait_until(lambda: cache.figures()["pool_in_use"] == 1)
+    wait_until(lambda: proxy.received > before)
     proxy.cut()
     proxy.thaw()
     thread.join()

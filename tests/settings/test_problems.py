@@ -72,3 +72,17 @@ def test_the_report_is_readable() -> None:
 def test_what_holds_no_secret_is_left_alone(text: str) -> None:
     """Masking changes nothing else."""
     assert mask_urls(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("postgresql+psycopg2 says: role postgres", "postgresql+psycopg2 says: role ***"),
+        ("SETTINGS: 'S' is refused", "SETTINGS: '***' is refused"),
+        ("REDIS_URL and S", "REDIS_URL and ***"),
+        ("xlong-enough-to-be-a-secretx", "x***x"),
+    ],
+)
+def test_a_short_secret_takes_no_word_apart(text: str, masked: str) -> None:
+    """A password that is a common word, or a single letter, is masked where it stands alone."""
+    assert mask_secrets(text, ["postgres", "S", "long-enough-to-be-a-secret"]) == masked
