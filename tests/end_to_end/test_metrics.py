@@ -1,58 +1,10 @@
 """/metrics of a real service: one true count over all gunicorn workers, without a hook in its configuration."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.running import Running, gunicorn, serving
-from tests.servers import RedisServer, wait_until
-
-TOKEN = "a token that nobody guesses"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-WSGI = """
-from flask import Flask
-
-from bootstrap import bootstrap
-
-app = Flask(__name__)
-services = bootstrap(app)
-
-
-@app.get("/hello")
-def hello():
-    return "hello"
-
-
-@app.get("/broken")
-def broken():
-    raise ValueError("no such order 7")
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with an application."""
-    (tmp_path / "wsgi.py").write_text(WSGI)
-    return tmp_path
-
-
-@pytest.fixture
-def settings(postgres_url: str, redis_server: RedisServer) -> dict[str, Any]:
-    """Settings of a production service."""
-    return {
-        "APP_ENV": "production", "APP_NAME": "shop", "APP_SECRET_KEY": "a secret key", "DATABASE_URL": postgres_url,
-        "REDIS_URL": redis_server.url(), "STATUS_TOKEN": TOKEN, "WORKERS_HEALTH_INTERVAL": "1",
-    }  # fmt: skip
-
-
-@pytest.fixture
-def fleet(folder: Path, settings: dict[str, Any]) -> Iterator[Running]:
-    """Three workers."""
-    with serving(gunicorn("wsgi:app", workers=3), folder, **settings) as running:
-        yield running
+from tests.end_to_end.status_service import BEARER
+from tests.running import Running
+from tests.servers import wait_until
 
 
 def scrape(running: Running) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

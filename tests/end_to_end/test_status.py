@@ -3,58 +3,12 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.end_to_end.status_service import BEARER
 from tests.running import SCRIPTS, Running, gunicorn, run, serving
 from tests.servers import PostgresServer, RedisServer, wait_until
-
-TOKEN = "a token that nobody guesses"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-WSGI = """
-from flask import Flask
-
-from bootstrap import bootstrap
-
-app = Flask(__name__)
-services = bootstrap(app)
-
-
-@app.get("/hello")
-def hello():
-    return "hello"
-
-
-@app.get("/broken")
-def broken():
-    raise ValueError("no such order 7")
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with an application."""
-    (tmp_path / "wsgi.py").write_text(WSGI)
-    return tmp_path
-
-
-@pytest.fixture
-def settings(postgres_url: str, redis_server: RedisServer) -> dict[str, Any]:
-    """Settings of a production service."""
-    return {
-        "APP_ENV": "production", "APP_NAME": "shop", "APP_SECRET_KEY": "a secret key", "DATABASE_URL": postgres_url,
-        "REDIS_URL": redis_server.url(), "STATUS_TOKEN": TOKEN, "WORKERS_HEALTH_INTERVAL": "1",
-    }  # fmt: skip
-
-
-@pytest.fixture
-def fleet(folder: Path, settings: dict[str, Any]) -> Iterator[Running]:
-    """Three workers."""
-    with serving(gunicorn("wsgi:app", workers=3), folder, **settings) as running:
-        yield running
 
 
 def test_the_terminal_speaks_for_the_fleet(fleet: Running, folder: Path, settings: dict[str, Any]) -> None:
