@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from settings.backoff import Deadline
 from settings.cache.model import RedisSettings
+from settings.database.config import DatabaseType
 from settings.database.model import DatabaseSettings
 from settings.database.url import DatabaseURLParser
 from settings.model import Settings
@@ -27,12 +28,20 @@ CODES = frozenset({UNKNOWN, NO_ANSWER, UNREACHABLE, READ_ONLY})
 _STATUSES = {HealthStatus.HEALTHY: "ok", HealthStatus.FALLBACK: "warning"}
 
 Answer = tuple[Reading, tuple[Problem, ...]]
-_READ_ONLY = Reading(
-    HealthStatus.FALLBACK,
-    code=READ_ONLY,
-    cause="it answers, but takes no writes: it is a standby, or default_transaction_read_only is on",
-    fix="point DATABASE_URL at the primary, or add ?target_session_attrs=read-write to several hosts",
-)
+_READ_ONLY = {
+    DatabaseType.POSTGRESQL: Reading(
+        HealthStatus.FALLBACK,
+        code=READ_ONLY,
+        cause="it answers, but takes no writes: it is a standby, or default_transaction_read_only is on",
+        fix="point DATABASE_URL at the primary, or add ?target_session_attrs=read-write to several hosts",
+    ),
+    DatabaseType.SQLITE: Reading(
+        HealthStatus.FALLBACK,
+        code=READ_ONLY,
+        cause="it can be read, but not written: the file, its folder or the URL's mode=ro allows no writes",
+        fix="let this user write the file and its folder, or remove mode=ro from DATABASE_URL",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,7 @@ def _attempts(settings: Settings) -> Iterator[Attempt]:
     if settings.database.url is not None:
         yield _database_attempt(settings, settings.database.url.get_secret_value())
     if redis.url is not None:
-        yield _redis_attempt("redis", redis, settings)
+        yield _redis_attempt("redis", redis, settings, "REDIS_URL")
     if workers.engine == "celery" and workers.broker_url is not None:
         yield _broker_attempt(settings, workers.broker_url.get_secret_value())
     if settings.websocket.url is not None and settings.websocket.enabled:
@@ -150,7 +159,7 @@ def _database_attempt(settings: Settings, url: str) -> Attempt:
                 return reading, ()
             problems = _pool_problems(once, manager.max_connections())
             if manager.is_read_only():
-                return _READ_ONLY, problems
+                return _READ_ONLY[DatabaseURLParser.detect_database_type(url)], problems
             schema = MigrationManager(lambda: manager.engine, wait=0).reading()
             return _with_schema(schema, migrate=once.migrate), problems
         finally:
@@ -186,8 +195,9 @@ def _pool_problems(database: DatabaseSettings, most: int | None) -> tuple[Proble
     return (Problem("DATABASE_POOL_SIZE", "warning", "pool-beyond-server", message, fix, "check --connect"),)
 
 
-def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> Attempt:
+def _redis_attempt(name: str, redis: RedisSettings, settings: Settings, variable: str) -> Attempt:
     from settings.cache.client import RedisStore, connect
+    from settings.cache.diagnosis import VARIABLE as REDIS_VARIABLE
     from settings.cache.diagnosis import diagnose_redis
 
     url = "" if redis.url is None else redis.url.get_secret_value()
@@ -199,7 +209,8 @@ def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> Attem
             store.close()
         except Exception as error:  # noqa: BLE001 - whatever the client raises is diagnosed, and shown when unknown
             why = diagnose_redis(error, tls=url.lower().startswith("rediss:"))
-            return Reading(HealthStatus.UNHEALTHY, why.cause, why.code, why.cause, why.fix), ()
+            cause, fix = (each.replace(REDIS_VARIABLE, variable) for each in (why.cause, why.fix))
+            return Reading(HealthStatus.UNHEALTHY, cause, why.code, cause, fix), ()
         return Reading(HealthStatus.HEALTHY, "answers"), ()
 
     return Attempt(name, mask_url(url), redis.connect_timeout + redis.timeout + MARGIN_SECONDS, ask, settings.secrets)
@@ -207,7 +218,10 @@ def _redis_attempt(name: str, redis: RedisSettings, settings: Settings) -> Attem
 
 def _broker_attempt(settings: Settings, url: str) -> Attempt:
     if url.lower().startswith(("redis://", "rediss://", "unix://")):
-        return _redis_attempt("broker", settings.redis.model_copy(update={"url": SecretStr(url)}), settings)
+        # Where no broker is named, REDIS_URL is the one.
+        variable = "WORKERS_BROKER_URL" if "WORKERS_BROKER_URL" in settings.origins else "REDIS_URL"
+        redis = settings.redis.model_copy(update={"url": SecretStr(url)})
+        return _redis_attempt("broker", redis, settings, variable)
 
     seconds = settings.redis.connect_timeout + MARGIN_SECONDS
     return Attempt("broker", mask_url(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)

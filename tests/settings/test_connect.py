@@ -127,6 +127,25 @@ def test_the_broker_counts_with_celery_only(tmp_path: Path, redis_server: RedisS
     assert "S3cretWord" not in repr(found)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_broker_that_fails_is_named_by_its_own_variable(tmp_path: Path, *, own: bool) -> None:
+    """A broker on Redis is blamed on the variable that named it: its own, or REDIS_URL where that is the broker."""
+    variable = "WORKERS_BROKER_URL" if own else "REDIS_URL"
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    broker = tried(tmp_path, WORKERS_ENGINE="celery", **{variable: url})["broker"]
+    assert broker.status == "failed"
+    assert [each for each in ("WORKERS_BROKER_URL", "REDIS_URL") if each in broker.message + broker.fix] == [variable]
+
+
+def test_a_file_that_takes_no_writes_gets_advice_for_files(tmp_path: Path) -> None:
+    """A SQLite file that can only be read is no standby."""
+    (tmp_path / "a.db").touch()
+    database = tried(tmp_path, DATABASE_URL=f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true")["database"]
+    assert (database.status, "[database-takes-no-writes]" in database.message) == ("warning", True)
+    assert "file" in database.fix
+    assert "target_session_attrs" not in database.fix
+
+
 def test_progress_names_what_is_waited_for(tmp_path: Path) -> None:
     """A person at a terminal reads which services are still to answer."""
     lines: list[str] = []
