@@ -9,6 +9,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 REQUEST_ID = "twelvefactor.request_id"
+PROBE_ENDPOINT = "twelvefactor.endpoint"
 
 
 class _Endpoint:
@@ -20,7 +21,12 @@ class _Endpoint:
         self._environ = environ
 
     def __str__(self) -> str:
-        return str(getattr(self._environ.get("werkzeug.request"), "endpoint", None) or "")
+        return _endpoint_of(self._environ)
+
+
+def _endpoint_of(environ: Environ) -> str:
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    return str(environ.get(PROBE_ENDPOINT, "")) if rule is None else str(rule.endpoint)
 
 
 class RequestInstrument:
@@ -47,20 +53,20 @@ class RequestInstrument:
         """Answer a request, and tell what it was."""
         begin = time.perf_counter()
         number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
-        status, name = 500, ""
-        endpoint = _Endpoint(environ)
+        answered = "", 500
 
-        def respond(line: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:  # noqa: ANN401 - the server's write function
-            nonlocal status, name
-            status, name = int(line[:3]), str(endpoint)  # when the request is over, Flask takes it out of the environ
-            return start_response(line, [*headers, ("X-Request-ID", number)], *exc_info)
+        def respond(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:  # noqa: ANN401 - the server's write function
+            nonlocal answered
+            answered = _endpoint_of(environ), int(line[:3])  # when the request is over, Flask takes it out
+            headers = [*headers, ("X-Request-ID", number)]
+            return start_response(line, headers, exc_info) if exc_info else start_response(line, headers)
 
         method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
-        with self._bound(request_id=number, method=method, path=path, endpoint=endpoint):
+        with self._bound(request_id=number, method=method, path=path, endpoint=_Endpoint(environ)):
             try:
                 return self._inner(environ, respond)
             finally:
-                self._observe(name, status, time.perf_counter() - begin)
+                self._observe(*answered, time.perf_counter() - begin)
 
 
 class FirstRequest:

@@ -24,7 +24,8 @@ class Bound:
         self._token: Token[Mapping[str, object]] | None = None
 
     def __enter__(self) -> None:
-        self._token = _fields.set({**_fields.get(), **self._fields})
+        outer = _fields.get()
+        self._token = _fields.set({**outer, **self._fields} if outer else self._fields)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

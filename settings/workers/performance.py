@@ -129,9 +129,7 @@ class PerformanceMonitor:
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         with self._lock:
-            counts = self._now.get(endpoint)
-            if counts is None:
-                counts = self._begin(endpoint)
+            counts = self._now.get(endpoint) or self._begin(endpoint)
             counts.add(seconds * 1000, wrong=status >= 500)
 
     def observe_statement(self, statement: str, seconds: float, *, failed: bool = False) -> None:
