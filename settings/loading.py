@@ -80,7 +80,10 @@ def inspect_settings(
     reading = _Reading(sources)
     built = {name: reading.built(model) for name, model in rooms.items()}
     valid = {name: model for name, model in built.items() if model is not None}
-    problems += reading.problems + cross_problems(Subject(valid, sources, frozenset(reading.failed)))
+    crossed = cross_problems(Subject(valid, sources, frozenset(reading.failed)))
+    # What nobody filled in is wrong for that reason alone.
+    unfilled = {each.variable for each in crossed if each.code == "placeholder"}
+    problems += [each for each in reading.problems if each.variable not in unfilled] + crossed
     problems += [*sources.problems, *name_problems(sources.names(), known)]
     complete = len(valid) == len(rooms)
     settings, found = _settings(valid, [reading.masked(each) for each in problems], reading.origins, complete=complete)

@@ -13,15 +13,18 @@ _IN_A_URL = rf"(?i)(?<=[/:@])({_WORDS}|<[^<>@/]+>)(?=[:@/?]|$)"
 
 
 def placeholder_problems(subject: Subject) -> Iterator[Problem]:
-    """Yield every value that still holds `${OTHER}`, `<placeholder>` or `changeme`: an error where it is served."""
-    severity: Severity = "error" if subject.live else "warning"
+    """Yield every value that still holds `${OTHER}`, `<placeholder>` or `changeme`.
+
+    It is an error where the application is served, and where the value cannot be used anyway.
+    """
     for model in subject.models.values():
         for field in type(model).model_fields:
             variable = model.variable(field)
             text = subject.sources.text(variable)
-            found = None if text is None or variable in subject.failed else _kind(text)
+            found = None if text is None else _kind(text)
             if found is not None:
                 message, fix = found
+                severity: Severity = "error" if subject.live or variable in subject.failed else "warning"
                 yield subject.problem(variable, severity, "placeholder", message, fix.format(variable))
 
 

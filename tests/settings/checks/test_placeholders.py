@@ -35,6 +35,19 @@ def test_a_part_of_a_url_may_be_one(url: str) -> None:
     assert len([each for each in found if each.variable == "DATABASE_URL" and each.severity == "error"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("DATABASE_URL", "${DB}"), ("DATABASE_URL", "<your url>"), ("REDIS_URL", "redis://h/${NUMBER}"),
+     ("REDIS_URL", "redis://<host>:<port>"), ("WS_URL", "changeme"), ("LOG_LEVEL", "<level>"), ("WS_QUEUE_SIZE", "${N}")],
+)  # fmt: skip
+def test_a_value_that_cannot_be_used_for_it_is_told_by_that_alone(variable: str, value: str) -> None:
+    """A placeholder is what is wrong, not the scheme, port or number that it does not have; and it is an error."""
+    found = inspect_settings({variable: value}, folder=Path("/nonexistent-folder"))
+    assert [(each.code, each.severity) for each in found.problems if each.variable == variable] == [
+        ("placeholder", "error")
+    ]
+
+
 @pytest.mark.parametrize("value", ["a<b>c$d", "changemeister", "$HOME", "x{y}z", "correct horse"])
 def test_a_password_is_no_placeholder(value: str) -> None:
     """Signs that only look a little like one are left alone."""
