@@ -64,10 +64,15 @@ def kind_of(info: FieldInfo) -> str:
         name: getattr(each, name) for each in info.metadata for name in ("ge", "gt", "le", "lt") if hasattr(each, name)
     }
     if "ge" in bounds and "le" in bounds:
-        return f"{_listed(words)} from {bounds['ge']:g} to {bounds['le']:g}"
+        return f"{_listed(words)} from {_number(bounds['ge'])} to {_number(bounds['le'])}"
     names = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    limits = [f"{names[name]} {value:g}" for name, value in bounds.items() if isinstance(value, int | float)]
+    limits = [f"{names[name]} {_number(value)}" for name, value in bounds.items() if isinstance(value, int | float)]
     return " ".join([_listed(words), " and ".join(limits)]).strip()
+
+
+def _number(value: float) -> str:
+    """Return a bound as people write it: 1000000, not 1e+06."""
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 def _kind_of_type(kind: object) -> str:

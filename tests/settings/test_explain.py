@@ -28,6 +28,7 @@ class KitSettings(RoomSettings):
     model_config = SettingsConfigDict(env_prefix="KIT_")
 
     count: int = Field(5, ge=1, le=9)
+    many: int = Field(5, ge=1, le=10000000)
     share: float = Field(0.5, gt=0, lt=1)
     on: bool = True
     mode: Literal["slow", "fast"] = "slow"
@@ -53,6 +54,7 @@ def problem(**values: str) -> Problem:
     ("field", "value", "code", "message", "fix"),
     [
         ("count", "many", "invalid-value", "'many' is not a whole number from 1 to 9", "KIT_COUNT=5"),
+        ("many", "0", "out-of-range", "'0' is not a whole number from 1 to 10000000", "KIT_MANY=5"),
         ("count", "1.5", "invalid-value", "'1.5' is not a whole number", "KIT_COUNT=5"),
         ("count", "10", "out-of-range", "'10' is not a whole number from 1 to 9", "KIT_COUNT=5"),
         ("share", "1", "out-of-range", "'1' is not a number above 0 and below 1", "KIT_SHARE=0.5"),
