@@ -48,7 +48,8 @@ class LogsSettings(RoomSettings):
     @field_validator("level", "limit_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
-        return value.upper() if isinstance(value, str) else value
+        # A word that is no level stays as it was written, and is told so.
+        return value.upper() if isinstance(value, str) and value.upper() in LEVELS else value
 
     @field_validator("levels", mode="before")
     @classmethod

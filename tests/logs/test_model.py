@@ -1,8 +1,11 @@
 """LOG_: what may be set, and what is said of the rest."""
 
+from typing import Any
+
 import pytest
 
 from settings.logs.model import LogsSettings
+from settings.problems import SettingsError
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -50,3 +53,12 @@ def test_what_is_impossible_is_refused(values: dict[str, object]) -> None:
     """No value outside its bounds gets in."""
     with pytest.raises(ValueError, match="LOG_"):
         LogsSettings.model_validate(values)
+
+
+def test_a_level_is_any_case_and_a_wrong_one_is_told_as_it_was_written() -> None:
+    """`debug` is DEBUG; `foo` is told as foo, so that it can be looked for."""
+    assert LogsSettings.model_validate({"level": "debug"}).level == "DEBUG"
+    wrong: dict[str, Any] = {"level": "foo"}
+    with pytest.raises(SettingsError) as caught:
+        LogsSettings(**wrong)
+    assert "'foo'" in str(caught.value)

@@ -38,7 +38,8 @@ def test_a_part_of_a_url_may_be_one(url: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("DATABASE_URL", "${DB}"), ("DATABASE_URL", "<your url>"), ("REDIS_URL", "redis://h/${NUMBER}"),
-     ("REDIS_URL", "redis://<host>:<port>"), ("WS_URL", "changeme"), ("LOG_LEVEL", "<level>"), ("WS_QUEUE_SIZE", "${N}")],
+     ("REDIS_URL", "redis://<host>:<port>"), ("WS_URL", "changeme"), ("LOG_LEVEL", "<level>"),
+     ("WS_QUEUE_SIZE", "${N}")],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_for_it_is_told_by_that_alone(variable: str, value: str) -> None:
     """A placeholder is what is wrong, not the scheme, port or number that it does not have; and it is an error."""
