@@ -1,5 +1,6 @@
 """bootstrap(): one call, in order, with everything closed again when a step fails."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bootstrap import STEPS, Services, bootstrap, create_app
 from settings import BootstrapError, RoomSettings, SettingsError, load_settings
 from settings.boot.report import Outcome
 from settings.boot.services import Boot
+from tests.running import run
 
 
 class BillingSettings(RoomSettings):
@@ -146,3 +148,21 @@ def test_a_request_has_an_id_and_is_counted_by_endpoint(services: Services) -> N
     answer = services.app.test_client().get("/prices", headers={"X-Request-ID": "abc-1"})
     assert answer.headers["X-Request-ID"] == "abc-1"
     assert services.performance.figures()["requests"] == 1
+
+
+def test_a_closed_standard_output_ends_no_boot(tmp_path: Path) -> None:
+    """The service goes on where nobody reads what it says, or the disk behind it is full."""
+    program = "from bootstrap import bootstrap; bootstrap().close()"
+    for redirection in (">&-", ">/dev/full"):
+        command = f"{sys.executable} -c '{program}' {redirection}"
+        done = run(["bash", "-c", command], tmp_path, LOG_FORMAT="text")
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_probe_is_counted_under_its_own_name_and_raises_no_alert(services: Services) -> None:
+    """The monitor of the application's endpoints leaves ours out."""
+    client = services.app.test_client()
+    client.get("/livez")
+    client.get("/readyz")
+    assert services.performance.figures()["requests"] == 0

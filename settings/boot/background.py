@@ -73,8 +73,8 @@ def _health(boot: Boot, snapshot: OwnSnapshot) -> ServiceHealthManager:
     health = ServiceHealthManager(on_change=changed)
     health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True)
     health.register("migrations", services.migrations.reading, critical=True)
-    health.register("cache", services.cache.ping)
-    health.register("websocket", services.websocket.reading)
+    health.register("cache", services.cache.ping, quiet=True)
+    health.register("websocket", services.websocket.reading, quiet=True)
     health.register("workers", services.workers.reading)
     health.register("performance", services.performance.reading)
     # A change of the connection is seen at once, not at the next look.

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Hashable
+from contextlib import suppress
 
 from flask import Flask, redirect
 from flask.globals import _cv_app  # the context variable itself: the public proxy raises where there is none
@@ -17,6 +18,7 @@ from settings.boot.services import Boot
 
 log = logging.getLogger(__name__)
 OWN_APP = "TWELVEFACTOR_OWN_APP"
+OUR_ROUTES = "twelvefactor."
 
 
 def own_app() -> Flask:
@@ -48,7 +50,8 @@ def instrument_requests(boot: Boot) -> None:
     lifecycle, count = services.lifecycle, services.status.observe
 
     def observe(endpoint: str, status: int, seconds: float) -> None:
-        services.performance.observe(endpoint, status, seconds)
+        if not endpoint.startswith(OUR_ROUTES):  # a probe that says 503 is no failing endpoint of the application's
+            services.performance.observe(endpoint, status, seconds)
         if count is not None:
             count(endpoint, status, seconds)
 
@@ -86,7 +89,8 @@ def announce(boot: Boot) -> None:
     if boot.settings.logs.format == "text" and boot.command not in LEFT_ALONE:
         address = address_to_open()
         words = [str(boot.report), *([f"  open {address}"] if address else [])]
-        print("\n".join(words), file=sys.stdout, flush=True)  # noqa: T201 - the report is for the terminal
+        with suppress(OSError):  # a full or closed terminal ends no boot
+            print("\n".join(words), file=sys.stdout, flush=True)  # noqa: T201 - the report is for the terminal
 
 
 def prepare_lifecycle(boot: Boot) -> Lifecycle:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from settings.database.connection import ConnectionResult, SmartConnectionManager
-from settings.database.diagnosis import NOT_CONFIGURED, diagnose_database
+from settings.database.diagnosis import DEADLINE, NOT_CONFIGURED, diagnose_database
 from settings.database.observing import Observer, StatementClock
 from settings.database.ping import ask, driver_connection
 from settings.database.sessions import Sessions, UnitOfWork
@@ -23,6 +24,7 @@ from settings.problems import BootstrapError
 
 __all__ = ["ConnectionResult", "DatabaseManager", "SmartConnectionManager"]
 log = logging.getLogger(__name__)
+FROZEN_FIX = "look whether the server, or the network to it, hangs"
 
 
 class DatabaseManager:
@@ -99,6 +101,8 @@ class DatabaseManager:
                 ask(self.engine, places=self._connections.places(), timeout=timeout)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is diagnosed, and shown when unknown
             found = diagnose_database(error, target=self.result.target)
+            if found.code == DEADLINE.code and timeout is not None:
+                found = replace(found, cause=f"no answer within {timeout:g} s", fix=FROZEN_FIX)
             return Reading(HealthStatus.UNHEALTHY, self.result.target, found.code, found.cause, found.fix)
         facts = {**self.pool_figures(), "latency_ms": round((time.perf_counter() - begin) * 1000, 3)}
         return self._well(facts)

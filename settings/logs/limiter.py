@@ -53,7 +53,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedError:
-    """An error that came more than once, with its counts for as long as its fingerprint is remembered.
+    """An error with its counts, for as long as its fingerprint is remembered.
 
     Attributes:
         fingerprint: What makes two errors the same.
@@ -98,6 +98,10 @@ class _Entry:
     def __init__(self, window_end: float) -> None:
         self.window_end, self.passed = window_end, 1
         self.detail: _Detail | None = None
+
+
+def _once(fingerprint: str, entry: _Entry) -> _Detail:
+    return _Detail(fingerprint, entry.window_end - WINDOW_SECONDS)
 
 
 def _about(occurrence: object) -> About:
@@ -208,10 +212,13 @@ class ErrorRateLimiter:
         return [summary for summary in map(self._take, held) if summary.suppressed]
 
     def repeated(self, limit: int = 20) -> list[RepeatedError]:
-        """Return the remembered errors that came more than once, the most frequent first."""
+        """Return the remembered errors, the most frequent first; one that came once is told without an example.
+
+        It is told at all because it may have come once in each process of a fleet.
+        """
         with self._lock:
-            entries = list(self._entries.values())
-        details = [entry.detail for entry in entries if entry.detail is not None]
+            entries = list(self._entries.items())
+        details = [entry.detail or _once(fingerprint, entry) for fingerprint, entry in entries]
         return [self._repeated_of(detail) for detail in nlargest(limit, details, key=_seen)]
 
     def reset(self) -> None:

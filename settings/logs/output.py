@@ -42,6 +42,8 @@ class Stream:
     def write(self, text: str) -> None:
         """Write and flush; what the stream's encoding does not have is written as an escape."""
         stream = sys.stdout if self._stream is None else self._stream
+        if stream is None:
+            raise OSError("the stream is closed")  # as a process has it that was started with >&-
         try:
             stream.write(text)
         except UnicodeEncodeError:

@@ -128,13 +128,14 @@ def _worst(rows: list[tuple[str, Service]]) -> MergedService:
 
 
 def merged_errors(processes: Sequence[Process]) -> list[MergedError]:
-    """Return the errors seen most often, counts added up, the most frequent first."""
+    """Return the errors that came more than once in the fleet, counts added up, the most frequent first."""
     known: dict[str, list[RepeatedError]] = {}
     for process in processes:
         for error in process.errors:
             known.setdefault(error.fingerprint, []).append(error)
     merged = [MergedError(_added(rows), len(rows)) for rows in known.values()]
-    return sorted(merged, key=lambda each: -each.row.seen)[:MAX_ERRORS]
+    repeated = [each for each in merged if each.row.seen > 1]
+    return sorted(repeated, key=lambda each: -each.row.seen)[:MAX_ERRORS]
 
 
 def _added(rows: list[RepeatedError]) -> RepeatedError:

@@ -15,7 +15,7 @@ from settings.status.merge import own_body
 from settings.status.metrics import CONTENT_TYPE, Metrics, open_metrics
 from settings.status.model import StatusSettings
 from settings.status.pages import Pages
-from settings.status.probes import Body, Health, ProbesFirst, probe_headers
+from settings.status.probes import BLUEPRINT, Body, Health, ProbesFirst, probe_headers
 from settings.status.sources import StatusSources
 from settings.status.view import Gatherer
 
@@ -64,7 +64,7 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
     for path in _taken(app, settings.prefix):
         log.warning("STATUS_PREFIX: %s", line(diagnose("status-route-taken", path=path)))
         first.pop(path, None)
-    blueprint = Blueprint("twelvefactor", __name__, url_prefix=settings.prefix or None)
+    blueprint = Blueprint(BLUEPRINT, __name__, url_prefix=settings.prefix or None)
     for name in ROUTES[:3]:
         blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)))
     metrics = open_metrics(sources)
@@ -116,7 +116,12 @@ class People:
         add("/status/static/<path:filename>", "asset", self.asset)
         add("/status/sign-in", "sign_in", self.sign_in, methods=["POST"])
         add("/status/sign-out", "sign_out", self.sign_out, methods=["POST"])
-        add("/status/alerts/<int:number>/<any(acknowledge, resolve):change>", "alert", self.alert, methods=["POST"])
+        add(
+            "/status/alerts/<int(max=9223372036854775807):number>/<any(acknowledge, resolve):change>",
+            "alert",
+            self.alert,
+            methods=["POST"],
+        )
 
     def status(self) -> Response:
         """Show the page, or the way to sign in, or nothing at all."""

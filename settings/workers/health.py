@@ -65,8 +65,8 @@ class Transition:
 class _Service:
     """One registered service: its probe, at most one outstanding question, its kept result."""
 
-    def __init__(self, name: str, probe: Callable[[], object], *, critical: bool, timeout: float) -> None:
-        self.probe, self.timeout = probe, timeout
+    def __init__(self, name: str, probe: Callable[[], object], *, critical: bool, timeout: float, quiet: bool) -> None:
+        self.probe, self.timeout, self.quiet = probe, timeout, quiet
         self.health = ServiceHealth(name, critical=critical)
         self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.asked_at: float | None = None
@@ -113,7 +113,15 @@ class ServiceHealthManager:
         self._closed = False
         watch_forks(self)
 
-    def register(self, name: str, probe: Callable[[], object], *, critical: bool = False, timeout: float = 1.0) -> None:
+    def register(
+        self,
+        name: str,
+        probe: Callable[[], object],
+        *,
+        critical: bool = False,
+        timeout: float = 1.0,
+        quiet: bool = False,
+    ) -> None:
         """Watch a service; one of the same name is replaced.
 
         Args:
@@ -121,6 +129,7 @@ class ServiceHealthManager:
             probe: Asks it once and returns a Reading, a HealthStatus or a bool; may block, and may raise.
             critical: Whether the application is unready without it.
             timeout: Seconds to wait for an answer.
+            quiet: Leave changes out of the log, since the service's own room tells of them.
 
         Raises:
             ValueError: The time-out is not more than 0, or the name is empty.
@@ -128,7 +137,7 @@ class ServiceHealthManager:
         if not timeout > 0 or not name:
             raise ValueError(f"health.register({name!r}, timeout={timeout!r}): give a name, and more than 0 seconds")
         with self._changed:
-            self._services[name] = _Service(name, probe, critical=critical, timeout=timeout)
+            self._services[name] = _Service(name, probe, critical=critical, timeout=timeout, quiet=quiet)
             self._refreshed_at = None
 
     def latest(self) -> Mapping[str, ServiceHealth]:
@@ -220,7 +229,9 @@ class ServiceHealthManager:
                     self._telling = False
                     return
                 change = self._news.popleft()
-            _log(change)
+                quiet = self._services[change.after.name].quiet
+            if not quiet:
+                _log(change)
             if self._on_change is not None:
                 try:
                     self._on_change(change)

@@ -238,3 +238,17 @@ def test_health_after_a_fork() -> None:
     assert os.waitpid(child, 0)[1] == 0
     frozen.set()
     wait_until(lambda: threads_named("health-") == [])
+
+
+def test_a_quiet_service_changes_without_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Its own room tells of it; listeners are told as ever."""
+    caplog.set_level(logging.DEBUG)
+    changes: list[Transition] = []
+    health = ServiceHealthManager(on_change=changes.append)
+    probe, _ = _counting([OK, BAD])
+    health.register("cache", probe, quiet=True)
+    health.refresh()
+    health.refresh()
+    wait_until(lambda: threads_named("health-") == [])
+    assert len(changes) == 2
+    assert "Health:" not in caplog.text
