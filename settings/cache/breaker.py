@@ -47,7 +47,6 @@ class Breaker:
             return False
         self.diagnosis = diagnosis
         self.opened_at = self._last_try = self._clock()
-        self._probing = False
         return True
 
     def due_in(self) -> float:

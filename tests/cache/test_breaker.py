@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settings.cache.breaker import SLOW_FACTOR, Breaker
+from settings.cache.breaker import Breaker
 from settings.problems import Diagnosis
 from tests.cache.conftest import Clock
 
@@ -14,9 +14,10 @@ STAYS = Diagnosis("redis-wrong-password", "it is wrong", "mend it", transient=Fa
 
 
 def test_closed_until_a_failure() -> None:
-    """A new breaker is closed and lets nobody probe."""
+    """A new breaker is closed and lets nobody probe, though nothing has to be waited for."""
     breaker = Breaker(retry_after=15, clock=Clock())
     assert not breaker.is_open
+    assert (breaker.interval, breaker.due_in()) == (15, 0)
     assert not breaker.claim_probe()
 
 
@@ -57,11 +58,48 @@ def test_a_fault_that_stays_is_asked_about_slowly() -> None:
     clock = Clock()
     breaker = Breaker(retry_after=15, clock=clock)
     breaker.open(STAYS)
-    assert breaker.due_in() == 15 * SLOW_FACTOR
-    clock.now += 15 * SLOW_FACTOR
+    assert breaker.due_in() == 60
+    clock.now += 60
     assert breaker.claim_probe()
     breaker.probe_failed(PASSES)
     assert breaker.due_in() == 15
+
+
+def test_a_probe_that_failed_is_followed_by_the_next() -> None:
+    """After each interval somebody may ask again, and what is overdue is due now."""
+    clock = Clock()
+    breaker = Breaker(retry_after=15, clock=clock)
+    breaker.open(PASSES)
+    for _ in range(3):
+        clock.now += 20
+        assert breaker.due_in() == 0
+        assert breaker.claim_probe()
+        breaker.probe_failed(PASSES)
+
+
+def test_a_second_outage_is_like_the_first() -> None:
+    """A probe that closed the breaker is not held to be under way when it opens again."""
+    clock = Clock()
+    breaker = Breaker(retry_after=15, clock=clock)
+    for _ in range(2):
+        assert breaker.open(PASSES)
+        assert not breaker.claim_probe()
+        clock.now += 15
+        assert breaker.claim_probe()
+        assert breaker.close() == 15
+
+
+def test_a_forked_child_probes_for_itself() -> None:
+    """The probe that the parent had begun keeps nobody in the child from probing."""
+    clock = Clock()
+    breaker = Breaker(retry_after=15, clock=clock)
+    breaker.open(PASSES)
+    clock.now += 15
+    breaker.claim_probe()
+    breaker.forget_probe()
+    assert breaker.is_open
+    clock.now += 15
+    assert breaker.claim_probe()
 
 
 def test_closing_tells_how_long_it_was_open() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settings.cache.recovery import MAX_KEYS, Journal, Purge
+from settings.cache.recovery import Journal, Purge
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e"])
 
@@ -19,11 +19,16 @@ def test_keys_are_handed_over_once() -> None:
 def test_beyond_the_bound_everything_is_purged() -> None:
     """More keys than the bound stand for the whole prefix, and take no memory."""
     journal = Journal()
-    journal.note([str(n) for n in range(MAX_KEYS)])
-    assert len(journal) == MAX_KEYS
+    journal.note([str(n) for n in range(10_000)])
+    assert len(journal) == 10_000
     journal.note(["one more"])
     assert len(journal) == 0
     assert journal.take() == Purge(everything=True)
+
+
+def test_a_purge_of_anything_is_true() -> None:
+    """Keys without everything, and everything without keys, are something to delete."""
+    assert [bool(each) for each in (Purge(), Purge(("a",)), Purge(everything=True))] == [False, True, True]
 
 
 @given(st.lists(st.one_of(st.none(), st.lists(KEYS, max_size=3), st.just("take and put back")), max_size=20))
