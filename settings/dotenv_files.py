@@ -26,13 +26,20 @@ def read_dotenv(path: Path, below: Mapping[str, str], *, label: str) -> tuple[di
     """
     try:
         if not path.is_file():
-            return {}, []
+            return {}, [_no_file(label)] if path.is_symlink() or path.exists() else []
         text = _content(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return {}, [Problem(label, "error", "unreadable-env-file", f"the file cannot be read: {why}",
                             "save it as UTF-8 text that this user may read", label)]  # fmt: skip
     return _bindings(text, below, label)
+
+
+def _no_file(label: str) -> Problem:
+    # Not an error: some people's virtual environment is a folder of this name.
+    message = "it is a folder, a link to nothing or something else that is no file, and nothing is read from it"
+    fix = "mend the link, or give what is no file another name"
+    return Problem(label, "warning", "unreadable-env-file", message, fix, label)
 
 
 def _content(path: Path) -> str:

@@ -91,9 +91,7 @@ class Sources:
             self.problems.append(problem)
         return Path(name) if name else None
 
-    def _read(self, path: Path | None) -> Mapping[str, Value]:
-        if path is None:
-            return {}
+    def _read(self, path: Path) -> Mapping[str, Value]:
         below = {each: text for layer in reversed(self._layers) for each, (text, _) in layer.items()}
         found, problems = read_dotenv(path, below, label=_label(path))
         self.problems += [each for each in problems if each not in self.problems]
@@ -155,16 +153,17 @@ def _without_copies(environ: Mapping[str, str]) -> Mapping[str, str]:
         return environ
     copied: dict[str, Found] = {}
     for name in (".flaskenv", ".env"):
-        path = _nearest_file(name)
-        if path is not None:
-            copied |= read_dotenv(path, environ, label=name)[0]
+        copied |= read_dotenv(_nearest_file(name), environ, label=name)[0]
     return {name: text for name, text in environ.items() if name not in copied or copied[name][0] != text}
 
 
-def _nearest_file(name: str) -> Path | None:
-    """Return the file in the working directory, or else in the nearest folder above it that has one."""
+def _nearest_file(name: str) -> Path:
+    """Return the file in the working directory, or else in the nearest folder above it that has one.
+
+    Where none has one, it is the path in the working directory, at which something else may stand.
+    """
     here = Path.cwd()
-    return next((each / name for each in (here, *here.parents) if (each / name).is_file()), None)
+    return next((each / name for each in (here, *here.parents) if (each / name).is_file()), here / name)
 
 
 def _label(path: Path) -> str:

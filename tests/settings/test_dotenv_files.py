@@ -102,3 +102,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
 def test_no_file_is_no_problem(tmp_path: Path) -> None:
     """Most folders have no `.env`."""
     assert read_dotenv(tmp_path / ".env", {}, label=".env") == ({}, [])
+
+
+@pytest.mark.parametrize("target", [None, "gone", ".env"])
+def test_what_is_no_file_is_told(tmp_path: Path, target: str | None) -> None:
+    """A folder, a link to nothing and a link to itself are a warning: somebody meant to have a file there."""
+    if target is None:
+        (tmp_path / ".env").mkdir()
+    else:
+        (tmp_path / ".env").symlink_to(tmp_path / target)
+    found, [problem] = read_dotenv(tmp_path / ".env", {}, label=".env")
+    assert (found, problem.code, problem.severity) == ({}, "unreadable-env-file", "warning")

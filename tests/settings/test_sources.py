@@ -175,3 +175,9 @@ def test_what_flask_copied_counts_as_coming_from_the_file(tmp_path: Path, monkey
 def test_the_likely_environment_chooses_the_defaults(text: str, meant: str) -> None:
     """A misspelt APP_ENV is an error, and the rest is judged by what was meant."""
     assert likely_environment(text) == meant
+
+
+def test_a_link_to_nothing_in_the_working_directory_is_told(working_directory: Path) -> None:
+    """Where no folder is named, `.env` is looked for as `flask` does, and what cannot be read is told."""
+    (working_directory / ".env").symlink_to(working_directory / "gone")
+    assert [(each.variable, each.code) for each in Sources({}).problems] == [(".env", "unreadable-env-file")]
