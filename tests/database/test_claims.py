@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from settings.database.claims import LONGEST_LEASE_SECONDS, Claim, Claims
+from settings.database.claims import Claim, Claims
 from settings.database.migrations import MigrationManager
 from tests.servers import wait_until
 
@@ -108,9 +108,39 @@ def test_a_job_longer_than_its_interval_rests_until_the_grid(engine: Engine) -> 
     claim.heartbeat()
     shift(engine, 50)
     claim.heartbeat()
-    shift(engine, 40)
-    claim.finish("ok", 149)
-    assert 29 < claims.next_in("job") <= 31.5
+    shift(engine, 55)
+    claim.finish("ok", 164)
+    assert 13 < claims.next_in("job") <= 16.5
+
+
+def test_a_run_that_began_late_is_not_overlapped_at_its_next_moment(engine: Engine) -> None:
+    """The lease counts from the begin of the run, though the grid is due again before."""
+    first, second = claims_of(engine, "one"), claims_of(engine, "two")
+    claimed(first).finish("ok", 1)
+    shift(engine, 110)
+    claim = claimed(first)
+    shift(engine, 15)
+    assert second.claim("job", every=60) is None
+    assert claim.heartbeat()
+
+
+def test_the_next_moment_is_on_the_grid_while_the_job_runs(engine: Engine) -> None:
+    """One interval after the first run, and after that one interval after the moment that was due."""
+    claims = claims_of(engine)
+    claimed(claims, every=3600)
+    assert 3590 < claims.next_in("job") <= 3600
+    shift(engine, 3630)
+    claimed(claims, every=3600)
+    assert 3560 < claims.next_in("job") <= 3570.5
+
+
+def test_jobs_of_one_application_do_not_touch_each_other(engine: Engine) -> None:
+    """Whoever claims one job leaves the row of another as it is."""
+    claims = claims_of(engine)
+    claimed(claims, job="a").finish("ok", 1)
+    shift(engine, 61)
+    claimed(claims, job="b")
+    assert [(row["job"], row["runs"]) for row in claims.history()] == [("a", 1), ("b", 1)]
 
 
 def test_an_owner_that_dies_is_followed(engine: Engine) -> None:
@@ -147,7 +177,7 @@ def test_a_finished_claim_cannot_be_revived(engine: Engine) -> None:
 def test_a_lease_is_a_minute_at_the_most(engine: Engine) -> None:
     """An hourly job whose owner dies is taken over within two minutes of its time, not an hour later."""
     claims = claims_of(engine)
-    assert claimed(claims, every=3600).lease_seconds == LONGEST_LEASE_SECONDS
+    assert claimed(claims, every=3600).lease_seconds == 60
     assert claimed(claims, every=2, job="short").lease_seconds == 2
 
 
@@ -161,6 +191,20 @@ def test_a_clock_that_went_back_stops_nothing(engine: Engine) -> None:
     assert claims.next_in("job") <= 60
 
 
+def test_a_moment_a_little_ahead_is_no_wrong_clock(engine: Engine) -> None:
+    """One and a half intervals, or leases, ahead are waited for; two and a half are not believed."""
+    claims = claims_of(engine)
+    claimed(claims).finish("ok", 1)
+    shift(engine, -30)
+    assert claims.claim("job", every=60) is None
+    shift(engine, -60)
+    claimed(claims)
+    for seconds, believed in ((30, True), (60, False)):
+        with engine.begin() as connection:
+            connection.execute(text(f"UPDATE worker_runs SET due_at = 0, lease_until = lease_until + {seconds}"))
+        assert (claims.claim("job", every=60) is None) == believed
+
+
 def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
     """Outcome, duration, error, owner and counts are kept after the run."""
     claims = claims_of(engine)
@@ -168,6 +212,7 @@ def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
     claimed(claims, job="b").finish("failed", 1.5, "no\0 luck")
     one, two = claims.history()
     assert (one["job"], one["outcome"], one["duration_seconds"], one["failures"]) == ("a", "ok", 0.5, 0)
+    assert one["error"] is None
     assert (two["outcome"], two["error"], two["failures"], two["owner"]) == ("failed", "no? luck", 1, "one")
     assert abs(one["started_at"] - time.time()) < 60
 

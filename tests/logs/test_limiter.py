@@ -77,7 +77,51 @@ def test_more_storms_than_are_remembered_are_summed_up_together() -> None:
             limiter.should_log(f"error {n}")
     found = {each.fingerprint: each.suppressed for each in limiter.summaries()}
     assert found == {"error 0": 3, "error 1": 3, "error 2": 3, OTHERS: 21}
+    assert OTHERS == "others"
     assert limiter.summaries() == []
+
+
+def test_the_summary_of_the_others_has_their_moments() -> None:
+    """First and last of those held back since the last summary; `on_hold` hears of none of them."""
+    now, heard = 0.0, list[Summary]()
+    limiter = ErrorRateLimiter(
+        per_minute=1, max_fingerprints=1, clock=lambda: now, wall=lambda: 1000 + now, on_hold=heard.append
+    )
+
+    def others_of(fingerprints: str) -> tuple[float, float]:
+        nonlocal now
+        for fingerprint in fingerprints:
+            now += 1
+            limiter.should_log(fingerprint)
+            limiter.should_log(fingerprint)
+        _, others = limiter.summaries()
+        assert others.about.example.startswith("errors of more kinds")
+        return others.first_seen, others.last_seen
+
+    assert others_of("abcd") == (1002, 1004)
+    assert others_of("efg") == (1006, 1007)
+    assert [each.fingerprint for each in heard] == ["a", "e"]
+
+
+def test_closed_it_lets_everything_pass() -> None:
+    """Nobody would tell any more what is held back."""
+    limiter = ErrorRateLimiter(per_minute=1)
+    assert [limiter.should_log("x") for _ in range(2)] == [True, False]
+    limiter.close()
+    assert [limiter.should_log("x") for _ in range(2)] == [True, True]
+
+
+def test_without_arguments_it_keeps_the_documented_bounds() -> None:
+    """Five a minute, ten thousand fingerprints, twenty repeated errors; and nothing is known of an error untold."""
+    limiter = ErrorRateLimiter(clock=lambda: 0.0)
+    assert [limiter.should_log("x") for _ in range(6)] == [True] * 5 + [False]
+    (summary,) = limiter.summaries()
+    assert summary.about == About() == About("", "", "ERROR")
+    for n in range(10_001):
+        limiter.should_log(str(n))
+        limiter.should_log(str(n))
+    assert limiter.statistics()["fingerprints"] == 10_000
+    assert len(limiter.repeated()) == 20
 
 
 def test_the_hold_is_told_once_between_summaries() -> None:
@@ -86,7 +130,7 @@ def test_the_hold_is_told_once_between_summaries() -> None:
     limiter = ErrorRateLimiter(per_minute=2, describe=lambda text: About(text.upper()), on_hold=heard.append)
     for _ in range(9):
         limiter.should_log("x", "boom")
-    assert [(each.fingerprint, each.about.example) for each in heard] == [("x", "BOOM")]
+    assert [(each.fingerprint, each.suppressed, each.about.example) for each in heard] == [("x", 1, "BOOM")]
     limiter.summaries()
     limiter.should_log("x", "boom")
     assert len(heard) == 2
@@ -181,3 +225,19 @@ def test_a_forked_child_starts_at_zero() -> None:
         os._exit(limiter.statistics()["seen"])
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert limiter.statistics()["seen"] == 1
+
+
+def test_a_fork_leaves_the_lock_to_every_thread() -> None:
+    """In the parent and in the child another thread than the one that forked may log."""
+    limiter = ErrorRateLimiter()
+
+    def another_thread_logs() -> bool:
+        thread = threading.Thread(target=limiter.should_log, args=("x",), daemon=True)
+        thread.start()
+        thread.join(10)
+        return not thread.is_alive()
+
+    if (child := os.fork()) == 0:
+        os._exit(0 if another_thread_logs() else 1)
+    assert another_thread_logs()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
