@@ -6,6 +6,7 @@ from pathlib import Path
 
 from settings.checks.subject import Subject
 from settings.database.config import DatabaseConfig
+from settings.database.url import DatabaseURLParser
 from settings.problems import Problem
 
 
@@ -15,7 +16,8 @@ def file_problems(subject: Subject) -> Iterator[Problem]:
         config = subject.database(variable)
         if config is None:
             continue
-        for message in config.warnings:
+        # Of the text as it was written: the room holds it normalised, with nothing left to warn of.
+        for message in DatabaseURLParser.validate_url(subject.sources.text(variable) or "").warnings:
             yield subject.problem(variable, "warning", "unusual-url", message, "write it as it is meant, or leave it")
         if config.file is not None and config.options.get("mode", "rwc") != "ro":
             yield from _look_at(subject, variable, config.file, config)

@@ -170,8 +170,13 @@ def _translated(options: dict[str, str]) -> dict[str, str]:
 
 def _warnings(shape: re.Match[str], options: Mapping[str, str]) -> tuple[str, ...]:
     found = []
-    if shape["password"] and re.search(r"[/?#]|%(?![0-9A-Fa-f]{2})", shape["password"]):
-        found.append("the password holds characters that should be percent-encoded")
+    if re.search(r"[:/?#\s]|%(?![0-9A-Fa-f]{2})", shape["password"] or ""):
+        found.append(
+            "the password holds : / ? # % or a blank that should be percent-encoded: write : as %3A, / as %2F, "
+            "? as %3F, # as %23, % as %25, a blank as %20"
+        )
+    if "#" in (shape["database"] or ""):
+        found.append("a # and what stands behind it are read as part of the database's name; if meant so, write %23")
     if options.get("connect_timeout", "1").strip() in {"0", "-1"}:
         found.append("connect_timeout=0 waits without end")
     return tuple(found)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settings.database import DatabaseType, DatabaseURLParser
+from settings.database import DatabaseType, DatabaseURLParser, ValidationResult
 from tests.database.url_texts import WORD
 
 INVALID = [
@@ -32,6 +32,10 @@ INVALID = [
     ("postgresql://a[::1]/d", "invalid-host"),
     ("postgresql://[::1/d", "invalid-host"),
     ("postgresql://h a/d", "invalid-host"),
+    ("postgresql:///d?host=h1:1,h2:2", "invalid-host"),
+    ("postgresql:///d?host=h%20a", "invalid-host"),
+    ("postgresql://h:5432/d?host=h1,h2", "invalid-port"),
+    ("postgresql:///d?host=a,b,c&port=1,2", "invalid-port"),
     ("postgresql://h/d?foo=1", "unknown-option"),
     ("postgresql://h/d?sslmode=maybe", "invalid-option"),
     ("postgresql://h/d?connect_timeout=soon", "invalid-option"),
@@ -51,6 +55,9 @@ INVALID = [
     ("sqlite:///file:app.db?uri=true&moed=ro", "unknown-option"),
     ("sqlite:///file://host/app.db?uri=true", "invalid-path"),
     ("sqlite:///app.db?isolation_level=NONE", "invalid-option"),
+    ("sqlite:///app.db?check_same_thread=maybe", "invalid-option"),
+    ("sqlite:///file:a%3Fb?uri=true", "invalid-path"),
+    ("sqlite:///file:a%23b?uri=true", "invalid-path"),
 ]
 
 
@@ -71,6 +78,11 @@ def test_invalid_url_is_refused_with_code_cause_and_fix(url: str, code: str) -> 
         ("sqlite:///~/app.db", "~ is not expanded"),
         ("sqlite:///folder/", "names a folder"),
         ("postgresql://u:a/b@h/d", "percent-encoded"),
+        ("postgresql://u:s3k%zz@h/d", "percent-encoded"),
+        ("postgresql://u:s3k:r@h/d", "percent-encoded"),
+        ("postgresql://u:s3k#r@h/d", "percent-encoded"),
+        ("postgresql://u:a b@h/d", "percent-encoded"),
+        ("postgresql://u:p@h/d#part", "database's name"),
         ("postgresql://h/d?connect_timeout=0", "waits without end"),
     ],
 )
@@ -79,6 +91,12 @@ def test_what_is_seldom_meant_is_a_warning(url: str, words: str) -> None:
     verdict = DatabaseURLParser.validate_url(url)
     assert verdict.is_valid
     assert words in " ".join(verdict.warnings)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///app.db", "sqlite:///:memory:", "postgresql://u:p@h:5432/d"])
+def test_what_is_usual_is_valid_without_a_word(url: str) -> None:
+    """Neither error nor warning nor fix."""
+    assert DatabaseURLParser.validate_url(url) == ValidationResult(True, "", (), "", "") == ValidationResult(True)
 
 
 @pytest.mark.parametrize(

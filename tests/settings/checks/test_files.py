@@ -82,3 +82,11 @@ def test_what_cannot_be_written_is_an_error(kind: str) -> None:
         )  # fmt: skip
         file.parent.chmod(0o755)
     assert done.stdout.strip() == "['unwritable-path']", done.stderr
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:s3k:r@localhost/d", "postgresql://u:p@localhost/d#part"])
+def test_a_url_that_is_read_otherwise_than_it_looks_is_a_warning(url: str) -> None:
+    """What the room normalises away is told all the same, without the password."""
+    [(severity, code, message)] = said(url)
+    assert (severity, code) == ("warning", "unusual-url")
+    assert "s3k" not in message
