@@ -8,14 +8,19 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "***"
 SHORT_SECRET = 12
+SHORTEST_VALUE = 8
 _WORD = r"(?<![A-Za-z0-9_]){}(?![A-Za-z0-9_])"
 Severity = Literal["error", "warning", "notice"]
 
 _USERINFO = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>{anything})@"
 _HIDDEN_OPTION = (
-    r"(?i)(?P<name>[?&;][\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|access_?key|signature|sslkey)=)"
+    r"(?i)(?P<name>[?&;](?:[\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|access_?key|signature|sslkey)"
+    r"|(?:x[-_])?(?:auth|authorization|bearer|code|credentials?|jwt|key|session|session_?id|sig))=)"
     r"(?P<value>{anything})"
 )
+# A gateway may give its secret any name.
+_GATEWAY_QUERY = r"(?is)^(?P<gateway>wss?://[^?]*\?)(?P<name>[^=&]*=)?(?P<value>.+)"
+_SCHEME_ALONE = r"(?i)(?:postgres|postgresql|sqlite|redis|rediss|unix|ws|wss|amqp|amqps)(?:\+\w+)?:/?"
 # In running text a URL ends at white space or a quote. In a text that is one URL, a secret that was not encoded may
 # hold anything, an & too: what stands behind a secret option is hidden with it.
 _USERINFOS = re.compile(_USERINFO.format(anything=r"[^\s'\"]*"))
@@ -107,8 +112,12 @@ def mask_urls(text: str) -> str:
 
 
 def mask_url(url: str) -> str:
-    """Return one URL, all of the text, with its password and every secret query parameter masked."""
+    """Return one URL, all of the text, with its password and every secret query parameter masked.
+
+    Of a WebSocket's URL nothing is left behind the first parameter's name.
+    """
     masked = re.sub(_USERINFO.format(anything="(?s:.*)"), rf"\g<scheme>\g<user>:{MASK}@", url)
+    masked = re.sub(_GATEWAY_QUERY, rf"\g<gateway>\g<name>{MASK}", masked)
     return re.sub(_HIDDEN_OPTION.format(anything="(?s:.*)"), rf"\g<name>{MASK}", masked)
 
 
@@ -118,9 +127,12 @@ def url_secrets(text: str) -> set[str]:
     Each as it is written and as it is meant, percent-encoding undone.
     """
     if "://" not in text:
-        return {text}
+        return set() if re.fullmatch(_SCHEME_ALONE, text) else {text}
     found = [each["password"] for each in re.finditer(_USERINFO.format(anything="(?s:.*)"), text)]
     found += [each["value"] for each in re.finditer(_HIDDEN_OPTION.format(anything="(?s:.*)"), text)]
+    # A short one, such as a version, would blot out words that merely hold it.
+    behind = [each["value"] for each in re.finditer(_GATEWAY_QUERY, text)]
+    found += [value for each in behind for value in re.split(r"&(?:[^=&]*=)?", each) if len(value) >= SHORTEST_VALUE]
     found += [each.partition("&")[0] for each in found]
     return {spelling for each in found for spelling in (each, unquote(each), unquote_plus(each)) if spelling}
 

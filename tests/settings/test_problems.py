@@ -27,7 +27,12 @@ def test_no_password_is_left_in_a_text(secret: str, around: str, scheme: str) ->
     assert masked == f"to {around}{scheme}://app:***@h:1/0{around} it went"
 
 
-@given(WORD, st.sampled_from(["password", "sslpassword", "token", "access_token", "api_key", "X-Amz-Signature"]))
+@given(
+    WORD,
+    st.sampled_from(
+        ["password", "token", "access_token", "api_key", "X-Amz-Signature", "auth", "jwt", "key", "sig", "code"]
+    ),
+)
 def test_no_secret_option_is_left(secret: str, name: str) -> None:
     """A secret query parameter is masked, and the others are not."""
     assert mask_urls(f"https://h/p?a=1&{name}={secret}&b=2") == f"https://h/p?a=1&{name}=***&b=2"
@@ -50,6 +55,25 @@ def test_the_secrets_of_a_url_are_its_password_and_options() -> None:
     """Written and meant: a log may hold either."""
     assert url_secrets("redis://u:a%40b@h/0?token=c%2Fd") == {"a%40b", "a@b", "c%2Fd", "c/d"}
     assert url_secrets("plain") == {"plain"}
+
+
+def test_nothing_of_a_gateways_query_is_shown() -> None:
+    """A gateway may call its secret anything, or nothing; what can be a secret is known as one."""
+    url = "wss://gw.example.com/s?k=hUnTeR2hUnTeR2&v=1"
+    assert mask_url(url) == "wss://gw.example.com/s?k=***"
+    assert mask_url("ws://h/s?hUnTeR2&v=1") == "ws://h/s?***"
+    assert url_secrets(url) == {"hUnTeR2hUnTeR2"}
+
+
+def test_what_a_server_takes_for_a_kind_of_password_is_no_password() -> None:
+    """The option `require_auth` of libpq names a method, and is readable."""
+    assert mask_url("postgresql://h/d?require_auth=scram-sha-256") == "postgresql://h/d?require_auth=scram-sha-256"
+
+
+@pytest.mark.parametrize("text", ["sqlite:", "REDIS:/", "postgresql+psycopg2:"])
+def test_a_scheme_alone_is_no_secret(text: str) -> None:
+    """Where no more than a scheme was written, the sentence that explains it must stay readable."""
+    assert url_secrets(text) == set()
 
 
 def test_errors_travel_between_processes() -> None:
