@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from settings.database import DatabaseURLParser
+from settings.database import DatabaseConfig, DatabaseType, DatabaseURLParser
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_file_is_what_sqlite_opens(url: str, file: Path | None) -> None:
         ("sqlite:///file:x?uri=true&mode=memory&cache=shared", True),
         ("sqlite:///memory", False),
         ("postgresql://h/memory", False),
+        ("postgresql://h/:memory:", False),
     ],
 )
 def test_memory_is_told_from_a_file(url: str, memory: bool) -> None:
@@ -45,3 +46,22 @@ def test_memory_is_told_from_a_file(url: str, memory: bool) -> None:
 def test_target_of_an_invalid_url_is_empty() -> None:
     """What cannot be read cannot be masked either, so it is not shown."""
     assert DatabaseURLParser.parse_url("postgresql://u:tail@end@h/d").target == ""
+
+
+def test_target_names_the_database_without_its_driver() -> None:
+    """People wrote postgresql://, and read it again."""
+    assert DatabaseURLParser.parse_url("postgresql://u:hidden@h/d").target == "postgresql://u:***@h/d"
+
+
+def test_repr_says_whether_there_is_a_password() -> None:
+    """Masked when there is one, None when there is none; an option of that name is masked too."""
+    assert "password=None" in repr(DatabaseURLParser.parse_url("postgresql://u@h/d"))
+    assert "password='***'" in repr(DatabaseURLParser.parse_url("postgresql://u:hidden@h/d"))
+    given = DatabaseConfig(DatabaseType.POSTGRESQL, "", options={"password": "hidden", "sslpassword": "hidden"})
+    assert "hidden" not in repr(given)
+
+
+def test_only_what_is_wrong_has_a_fix() -> None:
+    """A valid URL has neither code nor fix."""
+    config = DatabaseURLParser.parse_url("postgresql://h/d")
+    assert (config.code, config.fix, config.error_message) == ("", "", "")

@@ -85,6 +85,11 @@ POSTGRESQL = [
     ("postgresql://u%20v@h:/d", "host=h dbname=d user='u v'"),
     ("postgresql://:p@h/d", "host=h dbname=d password=p"),
     ("  postgresql://h/d\n", "host=h dbname=d"),
+    ("postgresql://[]/d", "dbname=d"),
+    ("postgresql:///d?host=/", "host=/ dbname=d"),
+    ("postgresql:///d?host=h:5433", "host=h port=5433 dbname=d"),
+    ("postgresql:///d?host=h1,h2", "host=h1,h2 dbname=d"),
+    ("postgresql://h/a%40b", "host=h dbname=a@b"),
 ]
 
 
@@ -98,6 +103,38 @@ def test_postgresql_url_means_what_the_drivers_make_of_it(url: str, dsn: str) ->
     assert _as_libpq_gets_it(config.connection_string) == parse_dsn(dsn)
     connector = PostgreSQLConnector(DatabaseSettings())
     assert _as_libpq_gets_it(connector.url(config)) == parse_dsn(dsn)
+
+
+LIBPQ_OPTIONS = """
+    hostaddr=127.0.0.1 passfile=/p require_auth=md5 client_encoding=utf8 options=-cx application_name=a
+    fallback_application_name=a replication=database sslcompression=0 sslcert=/c sslkey=/k sslpassword=w sslrootcert=/r
+    sslcrl=/l sslcrldir=/l sslsni=1 requirepeer=u krbsrvname=k gsslib=g gssdelegation=1 service=s
+    connect_timeout=3 keepalives=1 keepalives_idle=5 keepalives_interval=5 keepalives_count=5 tcp_user_timeout=5
+    ssl_min_protocol_version=TLSv1.2 ssl_max_protocol_version=tlsv1.3 ssl_max_protocol_version=TLSv1
+    sslmode=disable sslmode=allow sslmode=prefer sslmode=require sslmode=verify-ca sslmode=verify-full
+    sslnegotiation=postgres sslnegotiation=direct sslcertmode=disable sslcertmode=allow sslcertmode=require
+    gssencmode=disable gssencmode=prefer gssencmode=require
+    channel_binding=disable channel_binding=prefer channel_binding=require
+    target_session_attrs=any target_session_attrs=read-write target_session_attrs=read-only
+    target_session_attrs=primary target_session_attrs=standby target_session_attrs=prefer-standby
+    load_balance_hosts=disable load_balance_hosts=random
+""".split()  # noqa: SIM905 - a table, as in libpq 17's documentation
+
+
+@pytest.mark.parametrize("option", LIBPQ_OPTIONS)
+def test_every_option_of_libpq_is_taken_with_its_values(option: str) -> None:
+    """What libpq documents is no typing error, and is handed on as it is."""
+    config = _parsed(f"postgresql://h/d?{option}")
+    assert config.is_valid, config.error_message
+    name, _, value = option.partition("=")
+    assert config.options == {name: value}
+
+
+def test_a_service_may_name_the_database() -> None:
+    """Then the URL has no path, and gets none."""
+    config = _parsed("postgresql://h?service=s")
+    assert config.is_valid
+    assert (config.database, config.connection_string) == (None, "postgresql+psycopg2://h?service=s")
 
 
 HOSTS = st.sampled_from(["h", "db.example.com", "127.0.0.1", "[::1]", "xn--nxasmq6b", "a_b"])

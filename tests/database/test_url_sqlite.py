@@ -40,6 +40,7 @@ SQLITE = [
     ("sqlite:///file:///a/b.db?uri=true", "file:///a/b.db", {"uri": "true"}),
     ("sqlite:///file::memory:?uri=true&cache=shared", "file::memory:", {"uri": "true", "cache": "shared"}),
     ("sqlite:///file:x?uri=true&mode=memory", "file:x", {"uri": "true", "mode": "memory"}),
+    ("sqlite:///:memory:?uri=true", ":memory:", {"uri": "true"}),
 ]
 
 
@@ -52,6 +53,36 @@ def test_sqlite_url_names_file_and_options(url: str, database: str, options: Par
     assert (config.database, dict(config.options)) == (database, options)
     made = make_url(config.connection_string)
     assert (made.database, dict(made.query)) == (database, options)
+
+
+SQLITE_OPTIONS = """
+    mode=ro mode=rw mode=rwc mode=memory cache=shared cache=private immutable=1 modeof=/a nolock=1 psow=0 vfs=unix
+    timeout=5 timeout=0.5 isolation_level=deferred isolation_level=IMMEDIATE isolation_level=EXCLUSIVE
+    detect_types=3 cached_statements=10
+    check_same_thread=true check_same_thread=yes check_same_thread=on check_same_thread=y check_same_thread=t
+    check_same_thread=1 check_same_thread=False check_same_thread=no check_same_thread=off check_same_thread=n
+    check_same_thread=f check_same_thread=0
+""".split()  # noqa: SIM905 - a table
+
+
+@pytest.mark.parametrize("option", SQLITE_OPTIONS)
+def test_every_option_of_sqlite_and_pysqlite_is_taken(option: str) -> None:
+    """What either documents is no typing error, and is handed on as it is."""
+    config = _parsed(f"sqlite:///file:/a.db?uri=true&{option}")
+    assert config.is_valid, config.error_message
+    name, _, value = option.partition("=")
+    assert config.options == {"uri": "true", name: value}
+
+
+@pytest.mark.parametrize("value", ["true", "YES", "on", "y", "t", "1"])
+def test_every_truth_value_makes_a_uri(value: str) -> None:
+    """As SQLAlchemy reads them."""
+    assert _parsed(f"sqlite:///file:/a.db?uri={value}").database == "file:/a.db"
+
+
+def test_an_option_that_would_be_ignored_is_named() -> None:
+    """The first by name."""
+    assert "'cache'" in _parsed("sqlite:///app.db?mode=ro&cache=shared").error_message
 
 
 @pytest.mark.parametrize(
