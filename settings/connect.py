@@ -217,6 +217,11 @@ def _redis_attempt(name: str, redis: RedisSettings, settings: Settings, variable
 
 
 def _broker_attempt(settings: Settings, url: str) -> Attempt:
+    from settings.workers.broker import unusable_broker
+
+    if why := unusable_broker(url):
+        refused = Reading(HealthStatus.UNHEALTHY, why.cause, why.code, why.cause, why.fix)
+        return Attempt("broker", mask_url(url), MARGIN_SECONDS, lambda: (refused, ()), settings.secrets)
     if url.lower().startswith(("redis://", "rediss://", "unix://")):
         # Where no broker is named, REDIS_URL is the one.
         variable = "WORKERS_BROKER_URL" if "WORKERS_BROKER_URL" in settings.origins else "REDIS_URL"

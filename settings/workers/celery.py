@@ -13,6 +13,8 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import BaseSchedule, schedstate, schedule
 
+from settings.problems import BootstrapError, mask_url
+from settings.workers.broker import unusable_broker
 from settings.workers.cron import Cron
 from settings.workers.jobs import JobDefinition
 from settings.workers.model import WorkersSettings
@@ -130,10 +132,13 @@ def build_celery(
 
     Raises:
         ValueError: There is no broker's URL.
+        BootstrapError: Celery's client cannot read it, or is not installed.
     """
     if settings.broker_url is None:
         raise ValueError("WORKERS_BROKER_URL is not set, and Celery needs a broker")
     url = settings.broker_url.get_secret_value()
+    if unusable := unusable_broker(url):
+        raise BootstrapError("WORKERS_BROKER_URL", mask_url(url), unusable)
     app = Celery(app_name, set_as_current=False)
     app.conf.update(_configuration(url, app_name))
     for name in CHATTY:

@@ -56,6 +56,17 @@ _TABLE = {
         "bring the broker that WORKERS_BROKER_URL (or REDIS_URL) names back, and send again what was not published",
         transient=True,
     ),
+    "broker-client-missing": Diagnosis(
+        "broker-client-missing",
+        "a broker at {scheme}:// needs {module}, which is not installed",
+        "install Celery's extra for this broker, such as celery[sqs], or name a broker on Redis or RabbitMQ",
+    ),
+    "broker-url-unusable": Diagnosis(
+        "broker-url-unusable",
+        "Celery's client cannot read this {scheme}:// URL ({error})",
+        "remove the options behind its question mark, and write user and password before the host, percent-encoded; "
+        "a socket is redis+socket:///run/redis/redis.sock",
+    ),
     "broker-busy": Diagnosis(
         "broker-busy",
         "all {number} connections of this process to the broker were in use for {seconds:g} s",

@@ -137,6 +137,13 @@ def test_a_broker_that_fails_is_named_by_its_own_variable(tmp_path: Path, *, own
     assert [each for each in ("WORKERS_BROKER_URL", "REDIS_URL") if each in broker.message + broker.fix] == [variable]
 
 
+def test_a_broker_that_celery_cannot_open_is_told(tmp_path: Path) -> None:
+    """What would end the boot fails here, before anything is connected."""
+    broker = tried(tmp_path, WORKERS_ENGINE="celery", WORKERS_BROKER_URL="sqs://key:S3cretWord@")["broker"]
+    assert (broker.status, "[broker-client-missing]" in broker.message) == ("failed", True)
+    assert "S3cretWord" not in repr(broker)
+
+
 def test_a_file_that_takes_no_writes_gets_advice_for_files(tmp_path: Path) -> None:
     """A SQLite file that can only be read is no standby."""
     (tmp_path / "a.db").touch()
@@ -188,11 +195,11 @@ def test_a_service_that_never_answers_is_left_behind(tmp_path: Path, monkeypatch
 
 
 def test_a_broker_without_an_address_is_not_tried(tmp_path: Path) -> None:
-    """Amazon's queue has no host in its URL: it is said that nothing was tried."""
+    """A queue in memory has no host in its URL: it is said that nothing was tried."""
     variables = {
         "DATABASE_URL": f"sqlite:///{tmp_path}/a.db",
         "WORKERS_ENGINE": "celery",
-        "WORKERS_BROKER_URL": "sqs://",
+        "WORKERS_BROKER_URL": "memory://",
     }
     assert "not tried" in tried(tmp_path, **variables)["broker"].message
 

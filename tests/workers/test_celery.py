@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settings.database.tables import metadata
+from settings.problems import BootstrapError
 from settings.workers.celery import CronSchedule, build_celery
 from settings.workers.cron import Cron
 from settings.workers.model import WorkersSettings
@@ -344,3 +345,12 @@ def test_outcome_of_a_run() -> None:
     from settings.workers.celery import _ended
 
     assert _ended(RunResult("timeout", 2.0, "too long")) == "timeout"
+
+
+def test_a_broker_that_celery_cannot_open_ends_the_boot_readably(make_workers: MakeWorkers) -> None:
+    """Variable, cause and fix instead of a traceback of Celery's client; the password is masked."""
+    settings = WorkersSettings(engine="celery", broker_url="amqp://app:S3cretWord@h?heartbeat=x")
+    with pytest.raises(BootstrapError) as caught:
+        build_celery(make_workers(), settings, app_name="tests")
+    assert str(caught.value).startswith("WORKERS_BROKER_URL (amqp://app:***@h?heartbeat=x): ")
+    assert caught.value.diagnosis.code == "broker-url-unusable"

@@ -1,0 +1,30 @@
+"""Broker URLs that Celery's client opens, and those that it does not."""
+
+import pytest
+
+from settings.workers.broker import unusable_broker
+
+
+@pytest.mark.parametrize("url", ["redis://h/0", "amqp://u:p@h//", "amqps://h/v?ssl_ca_certs=/x", "memory://"])
+def test_what_the_client_opens_is_usable(url: str) -> None:
+    """Nothing is connected: the hosts need not exist."""
+    assert unusable_broker(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("sqs://AK:s3cret@", "broker-client-missing"),
+        ("amqp://h?password=s3cret", "broker-url-unusable"),
+        ("redis://h?s3cret=1", "broker-url-unusable"),
+        ("amqp://h?heartbeat=s3cret", "broker-url-unusable"),
+        ("unix:///run/s3cret.sock", "broker-url-unusable"),
+    ],
+)
+def test_what_it_does_not_open_has_cause_and_fix(url: str, code: str) -> None:
+    """A missing client and a query that no client reads are told apart, without any part of the URL."""
+    found = unusable_broker(url)
+    assert found is not None
+    assert found.code == code
+    assert found.fix
+    assert "s3cret" not in repr(found)
