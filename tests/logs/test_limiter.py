@@ -156,6 +156,21 @@ def test_repeated_errors_have_all_their_counts() -> None:
     assert (row.seen, row.suppressed, row.first_seen, row.last_seen, row.example) == (4, 2, 1001.0, 1004.0, "boom")
 
 
+def test_an_error_that_came_once_is_told_with_its_moment() -> None:
+    """It may have come once in each process of a fleet; nobody has described it."""
+    limiter = ErrorRateLimiter(clock=lambda: 7.0, wall=lambda: 1007.0)
+    limiter.should_log("x", "boom")
+    (row,) = limiter.repeated()
+    assert (row.fingerprint, row.seen, row.suppressed, row.example) == ("x", 1, 0, "")
+    assert (row.first_seen, row.last_seen) == (1007, 1007)
+
+
+def test_a_limit_of_zero_lets_everything_pass() -> None:
+    """It turns the limit off, not the log."""
+    limiter = ErrorRateLimiter(per_minute=0)
+    assert all(limiter.should_log("x") for _ in range(100))
+
+
 def test_a_reset_forgets_everything() -> None:
     """Counts and fingerprints begin anew."""
     limiter = ErrorRateLimiter(per_minute=1)
