@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings.cache.model import CacheSettings, RedisSettings
@@ -13,7 +13,7 @@ from settings.database.model import DatabaseSettings
 from settings.explain import is_secret
 from settings.logs.model import LogsSettings
 from settings.problems import Problem, url_secrets
-from settings.room import RoomSettings
+from settings.room import RoomSettings, wrong
 from settings.status.model import StatusSettings
 from settings.urls import text_of
 from settings.websocket.model import WebSocketSettings
@@ -48,6 +48,14 @@ class AppSettings(RoomSettings):
         description="true: any invalid value stops the boot; false: an invalid DATABASE_URL, REDIS_URL or WS_URL is "
         "reported once and its fallback is used",
     )
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not value.isprintable():
+            # It goes into names at the database's and the broker's, which take no such character.
+            raise wrong("invalid-character", "it holds a character that cannot be seen", "set APP_NAME to a plain word")
+        return value
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

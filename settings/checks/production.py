@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHORT_SECRET = 16
 """Fewer characters than this can be guessed from a signed cookie."""
+_MAKE_KEY = "set APP_SECRET_KEY to what `python -c 'import secrets; print(secrets.token_hex(32))'` prints"
 _PRIVATE_ENDINGS = (".local", ".internal", ".localhost", ".svc", ".lan", ".home.arpa", ".test", ".docker")
 
 
@@ -50,6 +51,8 @@ def production_problems(subject: Subject) -> Iterator[Problem]:
     """Yield what is dangerous; most of it in production only."""
     yield from _secrets_in_clear(subject)
     yield from _delays(subject)
+    if subject.live:
+        yield from _guessable(subject)
     if subject.environment == "production":
         yield from _left_out(subject)
         yield from _open_doors(subject)
@@ -61,13 +64,16 @@ def _left_out(subject: Subject) -> Iterator[Problem]:
         message = "it is not set: claims, cache keys and logs are those of every application named app"
         yield subject.problem("APP_NAME", "warning", "app-name-not-set", message, "set APP_NAME to a name of its own")
     key = subject.room(AppSettings).secret_key
-    fix = "set APP_SECRET_KEY to what `python -c 'import secrets; print(secrets.token_hex(32))'` prints"
     if key is None and "APP_SECRET_KEY" not in subject.failed:
         message = "it is not set: sessions and signed cookies cannot be used"
-        yield subject.problem("APP_SECRET_KEY", "warning", "secret-key-not-set", message, fix)
-    elif key is not None and len(key.get_secret_value()) < SHORT_SECRET:
+        yield subject.problem("APP_SECRET_KEY", "warning", "secret-key-not-set", message, _MAKE_KEY)
+
+
+def _guessable(subject: Subject) -> Iterator[Problem]:
+    key = subject.room(AppSettings).secret_key
+    if key is not None and len(key.get_secret_value()) < SHORT_SECRET:
         message = f"it has fewer than {SHORT_SECRET} characters, and can be guessed"
-        yield subject.problem("APP_SECRET_KEY", "warning", "short-secret-key", message, fix)
+        yield subject.problem("APP_SECRET_KEY", "warning", "short-secret-key", message, _MAKE_KEY)
 
 
 def _open_doors(subject: Subject) -> Iterator[Problem]:

@@ -27,7 +27,8 @@ class StatusSettings(RoomSettings):
     @field_validator("prefix")
     @classmethod
     def _path(cls, value: str) -> str:
-        if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+        # Clients take . and .. out of a path before they ask for it.
+        if value and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", value):
             raise wrong(
                 "invalid-path", "it is not empty, and not a path such as /ops", "write it like STATUS_PREFIX=/ops"
             )

@@ -106,3 +106,23 @@ def test_each_variable_is_in_one_room() -> None:
     """One grep for a variable leads to one field."""
     names = [model.variable(field) for model in ROOMS.values() for field in model.model_fields]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code"),
+    [("APP_NAME", "a\0b", "invalid-character"), ("APP_NAME", "a\nb", "invalid-character"),
+     ("STATUS_PREFIX", "/a/../b", "invalid-path"), ("STATUS_PREFIX", "/.", "invalid-path")],
+)  # fmt: skip
+def test_a_name_that_no_service_takes_is_refused(variable: str, value: str, code: str) -> None:
+    """What databases refuse in a name, and clients take out of a path, is wrong in its own variable."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({variable: value}, folder=Path("/nonexistent-folder"))
+    assert [(each.variable, each.code) for each in caught.value.problems if each.severity == "error"] == [
+        (variable, code)
+    ]
+
+
+def test_a_path_may_hold_dots() -> None:
+    """Only . and .. alone are taken out."""
+    found = load_settings({"STATUS_PREFIX": "/.well-known/v1.2/..x"}, folder=Path("/nonexistent-folder"))
+    assert found.status.prefix == "/.well-known/v1.2/..x"

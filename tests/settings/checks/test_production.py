@@ -83,3 +83,10 @@ def test_public_hosts_are_told_from_private_ones(host: str, public: bool) -> Non
 def test_local_hosts_are_this_machine(host: str, local: bool) -> None:
     """No host at all is libpq's socket."""
     assert is_local(host) == local
+
+
+def test_a_short_secret_key_is_told_in_staging_too() -> None:
+    """What can be guessed there is guessed before production."""
+    environ = {"APP_ENV": "staging", "DATABASE_URL": "postgresql://a@localhost/d", "APP_SECRET_KEY": "short"}
+    found = inspect_settings(environ, folder=Path("/nonexistent-folder")).problems
+    assert ("APP_SECRET_KEY", "short-secret-key") in [(each.variable, each.code) for each in found]
