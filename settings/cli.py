@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,9 @@ def _check(options: argparse.Namespace) -> int:
             print(_problem_text(paper, each))
         for service in services:
             print(_service_text(paper, service))
-        print(_verdict(paper, problems, valid=valid, environment=inspection.environment))
+        counts = Counter(each.severity for each in problems)
+        counts["warning"] += sum(each.status == "warning" or _is_optional(each) for each in services)
+        print(_verdict(paper, counts, valid=valid, environment=inspection.environment))
     return _services_status(services, strict=options.strict) if valid else PROBLEMS
 
 
@@ -130,9 +133,13 @@ def _service_text(paper: Paper, service: "Service") -> str:
     return "\n".join([head, *([paper.wrapped("fix: " + service.fix, "    ")] if service.fix else [])])
 
 
-def _verdict(paper: Paper, problems: Sequence[Problem], *, valid: bool, environment: str) -> str:
-    counts = {kind: sum(each.severity == kind for each in problems) for kind in ("error", "warning", "notice")}
-    words = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items())
+def _is_optional(service: "Service") -> bool:
+    """Say whether a service failed that the application can do without, which is a warning."""
+    return service.status == "failed" and service.name not in DECISIVE
+
+
+def _verdict(paper: Paper, counts: Mapping[str, int], *, valid: bool, environment: str) -> str:
+    words = ", ".join(f"{counts[kind]} {kind}{'s' * (counts[kind] != 1)}" for kind in ("error", "warning", "notice"))
     verdict = paper.coloured("valid", "ok") if valid else paper.coloured("invalid", "error")
     return f"settings for {environment}: {verdict} ({words})"
 

@@ -98,6 +98,16 @@ def test_a_text_report_of_services_is_readable(
     assert lines[2].startswith("    fix: ")
 
 
+def test_the_verdict_counts_services_that_may_be_down(
+    working_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Redis that is down is a warning, and the last line says so."""
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    assert main(["check", "--connect"]) == 0
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert verdict.endswith("(0 errors, 1 warning, 0 notices)"), working_directory
+
+
 def test_strict_counts_warnings_and_never_notices(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A near miss fails a strict check, a foreign name with our prefix does not."""
     monkeypatch.setenv("REDIS_HOST", "h")
