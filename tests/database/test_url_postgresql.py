@@ -90,6 +90,7 @@ POSTGRESQL = [
     ("postgresql:///d?host=h:5433", "host=h port=5433 dbname=d"),
     ("postgresql:///d?host=h1,h2", "host=h1,h2 dbname=d"),
     ("postgresql://h/a%40b", "host=h dbname=a@b"),
+    ("postgresql://h:5432/a%40b", "host=h port=5432 dbname=a@b"),
 ]
 
 
