@@ -91,7 +91,7 @@ def _check(options: argparse.Namespace) -> int:
             print(_problem_text(paper, each))
         for service in services:
             print(_service_text(paper, service))
-        counts = Counter(each.severity for each in problems)
+        counts = Counter[str](each.severity for each in problems)
         counts["warning"] += sum(each.status == "warning" or _is_optional(each) for each in services)
         print(_verdict(paper, counts, valid=valid, environment=inspection.environment))
     return _services_status(services, strict=options.strict) if valid else PROBLEMS
