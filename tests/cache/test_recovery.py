@@ -26,6 +26,15 @@ def test_beyond_the_bound_everything_is_purged() -> None:
     assert journal.take() == Purge(everything=True)
 
 
+def test_no_keys_are_remembered_beside_the_whole_prefix() -> None:
+    """They go with it."""
+    journal = Journal()
+    journal.note(None)
+    journal.note(["a"])
+    assert len(journal) == 0
+    assert journal.take() == Purge((), everything=True)
+
+
 def test_a_purge_of_anything_is_true() -> None:
     """Keys without everything, and everything without keys, are something to delete."""
     assert [bool(each) for each in (Purge(), Purge(("a",)), Purge(everything=True))] == [False, True, True]
