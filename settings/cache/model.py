@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from settings.cache.url_options import check_options
 from settings.room import RoomSettings, wrong
 from settings.urls import Parts, Scheme, checked_parts, text_of
 
@@ -32,7 +33,8 @@ def checked_redis(text: str) -> None:
     """Return when redis-py opens what the URL seems to say.
 
     Raises:
-        PydanticCustomError: As `checked_parts`, and with the code `invalid-path` or `invalid-database`.
+        PydanticCustomError: As `checked_parts`, and with the code `invalid-path`, `invalid-database`,
+            `unknown-option` or `invalid-option`.
     """
     parts = checked_parts(text, REDIS)
     database = parse_qs(parts.query).get("db", [""])[-1]
@@ -42,6 +44,7 @@ def checked_redis(text: str) -> None:
         message = "it names no absolute path of a socket"
         raise wrong("invalid-path", message, "write three slashes: unix:///run/redis/redis.sock?db=0")
     _check_database(database, parts)
+    check_options(parts.scheme, parts.query)
 
 
 def _check_database(database: str, parts: Parts) -> None:
