@@ -1,5 +1,6 @@
 """The README keeps its word: its commands, snippets, names and its table of variables."""
 
+import os
 import re
 import subprocess
 import sys
@@ -68,3 +69,12 @@ def test_the_two_commands_are_what_a_newcomer_pastes() -> None:
         assert "-c constraints.txt" in line
         assert line.endswith(last)
         assert subprocess.run(["bash", "-n", "-c", line], check=False).returncode == 0
+
+
+def test_the_report_of_check_is_the_real_one(tmp_path: Path) -> None:
+    """What `check` prints in the README is what it prints."""
+    (tmp_path / ".env").write_text("\n\nREDIS_ULR=redis://cache:6379/0\n")
+    environ = {"PATH": os.environ["PATH"], "DATABASE_POOL_SIZE": "x"}
+    command = [sys.executable, "-P", "-m", "settings", "check"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert f"$ python -m settings check\n{done.stdout}```" in README.read_text()
