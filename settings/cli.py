@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from settings.example import Row, example_text, rows_of
 from settings.loading import Inspection, inspect_settings
 from settings.model import ROOMS, Settings
+from settings.own_models import named_models
 from settings.problems import Problem
+from settings.sources import Sources
 from settings.terminal import Paper, closed_pipe, lenient
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ def _inspect(options: argparse.Namespace) -> Inspection:
 
 
 def _example(_options: argparse.Namespace) -> int:
-    own = {name: type(model) for name, model in inspect_settings().models.items() if name not in ROOMS}
+    # Of the models, not of what they hold: a required variable is not set where an example is wanted.
+    own, _ = named_models(Sources(os.environ).value("APP_SETTINGS"))
     sys.stdout.write(example_text({**ROOMS, **own}))
     return VALID
 

@@ -188,6 +188,19 @@ def test_example_is_the_file_of_this_project(tmp_path: Path) -> None:
     assert "#SHOP_SIZE=3" in run(tmp_path, "example", APP_SETTINGS="shop:ShopSettings").stdout
 
 
+def test_example_has_a_room_whose_required_variable_is_not_set(tmp_path: Path) -> None:
+    """The example tells what to set, so that it cannot ask for it."""
+    (tmp_path / "billing.py").write_text(
+        "from pydantic_settings import SettingsConfigDict\n"
+        "from settings import RoomSettings\n"
+        "class BillingSettings(RoomSettings):\n"
+        "    model_config = SettingsConfigDict(env_prefix='BILLING_')\n"
+        "    currency: str\n"
+    )
+    done = run(tmp_path, "example", APP_SETTINGS="billing:BillingSettings")
+    assert "#BILLING_CURRENCY=" in done.stdout, done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     """`check | head -n 1` ends quietly."""
     command = f"{sys.executable} -m settings show | true"
