@@ -1,12 +1,14 @@
-"""SQLite files: which file a URL opens, and whether it can be made and written."""
+"""Files: which one a SQLite URL opens, and whether it and the log file can be made and written."""
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from settings.checks.subject import Subject
 from settings.database.config import DatabaseConfig
 from settings.database.url import DatabaseURLParser
+from settings.logs.model import LogsSettings
 from settings.problems import Problem
 
 
@@ -21,6 +23,25 @@ def file_problems(subject: Subject) -> Iterator[Problem]:
             yield subject.problem(variable, "warning", "unusual-url", message, "write it as it is meant, or leave it")
         if config.file is not None and config.options.get("mode", "rwc") != "ro":
             yield from _look_at(subject, variable, config.file, config)
+
+
+def log_file_problems(subject: Subject) -> Iterator[Problem]:
+    """Yield why LOG_FILE cannot be written; the log then goes to the standard output alone."""
+    path = subject.room(LogsSettings).file
+    if path is None:
+        return
+    with suppress(OSError, ValueError):  # a path that cannot be looked at cannot be a file of today
+        if path.is_dir():
+            yield _log_file(subject, f"{path} is a folder, not a file")
+        elif not path.parent.is_dir():
+            yield _log_file(subject, f"the folder {path.parent} does not exist")
+        elif not os.access(path if path.exists() else path.parent, os.W_OK):
+            yield _log_file(subject, f"{path} cannot be written by this user")
+
+
+def _log_file(subject: Subject, message: str) -> Problem:
+    fix = "name a file in a folder that this user may write; ~ is not expanded"
+    return subject.problem("LOG_FILE", "warning", "unusable-log-file", message, fix)
 
 
 def _look_at(subject: Subject, variable: str, path: Path, config: DatabaseConfig) -> Iterator[Problem]:

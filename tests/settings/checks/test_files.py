@@ -90,3 +90,11 @@ def test_a_url_that_is_read_otherwise_than_it_looks_is_a_warning(url: str) -> No
     [(severity, code, message)] = said(url)
     assert (severity, code) == ("warning", "unusual-url")
     assert "s3k" not in message
+
+
+@pytest.mark.parametrize(("name", "told"), [("", True), ("gone/x.log", True), ("x.log", False)])
+def test_a_log_file_that_cannot_be_is_a_warning(tmp_path: Path, name: str, *, told: bool) -> None:
+    """A folder, and a file in a folder that is not there, are told before the boot tells them."""
+    found = inspect_settings({"LOG_FILE": str(tmp_path / name)}, folder=Path("/nonexistent-folder")).problems
+    wanted = [("LOG_FILE", "unusable-log-file", "warning")] if told else []
+    assert [(each.variable, each.code, each.severity) for each in found] == wanted
