@@ -15,7 +15,9 @@ from bootstrap import STEPS, Services, bootstrap, create_app
 from settings import BootstrapError, RoomSettings, SettingsError, load_settings
 from settings.boot.report import Outcome
 from settings.boot.services import Boot
+from settings.probe import HealthStatus
 from tests.running import run
+from tests.servers import PostgresServer
 
 
 class BillingSettings(RoomSettings):
@@ -166,3 +168,24 @@ def test_a_probe_is_counted_under_its_own_name_and_raises_no_alert(services: Ser
     client.get("/livez")
     client.get("/readyz")
     assert services.performance.figures()["requests"] == 0
+
+
+def test_a_reconnect_migrates_what_it_found(tmp_path: Path, own_postgres: PostgresServer) -> None:
+    """Back from the fallback, the configured database gets its tables, and the service is ready."""
+    url = own_postgres.new_database()
+    own_postgres.kill()
+    settings = load_settings(
+        {"DATABASE_URL": url, "DATABASE_WAIT": "0", "DATABASE_FALLBACK_URL": f"sqlite:///{tmp_path / 'b.db'}"}
+    )
+    with bootstrap(Flask(__name__), settings=settings) as services:
+        assert services.database.result.fallback_used
+        own_postgres.start()
+        assert services.database.reconnect().success
+        assert services.engine.dialect.name == "postgresql"
+        assert services.migrations.reading().status is HealthStatus.HEALTHY
+
+
+def test_the_report_is_a_sequence_of_rows(services: Services) -> None:
+    """A row a step."""
+    assert len(services.report) == len(STEPS)
+    assert [row.name for row in services.report] == [name for name, _ in STEPS]

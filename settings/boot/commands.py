@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from settings.boot.services import Services
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 3
+AHEAD = "migration-ahead"
 
 
 def bootstrap_commands(services: "Services") -> click.Group:
@@ -54,6 +55,9 @@ def _migrate(services: "Services", *, check: bool, sql: bool) -> int:
     if sql:
         click.echo(manager.sql())
         return WELL
+    if check and (reading := manager.reading()).code == AHEAD:
+        click.echo(f"{reading.cause}\n    fix: {reading.fix}")
+        return NOT_WELL
     if check:
         pending = manager.pending()
         click.echo(f"pending: {', '.join(pending)}" if pending else "nothing is pending")

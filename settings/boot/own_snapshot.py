@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from settings.boot.services import Services
 
 
+LAST_WORDS_SECONDS = 0.5
+"""A process that ends asks its database once more for so long, and leaves its row to the cleanup otherwise."""
+
+
 class OwnSnapshot:
     """Writes and deletes the row that other processes' pages read.
 
@@ -33,8 +37,11 @@ class OwnSnapshot:
 
     def forget(self) -> None:
         """Take back what this very process said, unless the database would make its end wait."""
-        if self._written_by == os.getpid() and self._database_answers():
-            self._services.snapshots.forget(self._services.process_name())
+        services = self._services
+        if self._written_by != os.getpid():
+            return
+        if services.database.ping(LAST_WORDS_SECONDS).status is not HealthStatus.UNHEALTHY:
+            services.snapshots.forget(services.process_name())
 
     def _database_answers(self) -> bool:
         database = self._services.health.latest().get("database")

@@ -53,6 +53,12 @@ class BootReport:
             outcome, spent = outcomes[-1], (time.perf_counter() - begin) * 1000
             self.rows.append(BootStep(name, outcome.status, outcome.detail, spent))
 
+    def __iter__(self) -> Iterator[BootStep]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
     @property
     def milliseconds(self) -> float:
         """How long all steps took together."""

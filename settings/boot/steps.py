@@ -80,6 +80,7 @@ def migrate(boot: Boot) -> Outcome:
         return Outcome("disabled", f"nothing is changed, because flask {boot.command} decides")
     if not settings.migrate:
         return Outcome("disabled", "DATABASE_MIGRATE is false: run flask bootstrap migrate")
+    services.database.subscribe(lambda _engine: manager.ensure_tables_exist())
     return _migrated(manager.ensure_tables_exist())
 
 

@@ -15,7 +15,11 @@ NUMBERS: Mapping[str, int] = {
     "CRITICAL": 50,
 }
 ERROR, CRITICAL = NUMBERS["ERROR"], NUMBERS["CRITICAL"]
-QUIET: Mapping[str, str] = {"alembic.runtime.plugins": "WARNING", "alembic.runtime.migration": "WARNING"}
+QUIET: Mapping[str, str] = {
+    "alembic.runtime.plugins": "WARNING",
+    "alembic.runtime.migration": "WARNING",
+    "redis": "INFO",
+}
 """Loggers that are chatty at INFO while our own lines say the same; LOG_LEVELS overrules."""
 
 

@@ -1,6 +1,7 @@
 """The log of a process: one loguru sink for everything, in which each error is complete once and counted after."""
 
 import atexit
+import contextlib
 import logging
 import sys
 import threading
@@ -27,23 +28,29 @@ from settings.probe import Fact, HealthStatus, Reading
 
 
 class LoguruDefault:
-    """Loguru's own sink on standard error, which is there until somebody takes it away."""
+    """Loguru's own sink on standard error, which is away for as long as any of our logs is open.
 
-    number = 0
+    What comes back after the last one masks as that one did, and shows no values of variables: late lines of
+    threads that still run hold the same secrets.
+    """
+
+    number, users, taken = 0, 0, False
 
     @classmethod
-    def take(cls) -> bool:
-        """Remove it and say whether it was there."""
-        try:
+    def take(cls) -> None:
+        """Remove it, if it is there."""
+        cls.users += 1
+        with contextlib.suppress(ValueError):
             logger.remove(cls.number)
-        except ValueError:
-            return False
-        return True
+            cls.taken = True
 
     @classmethod
-    def give_back(cls) -> None:
-        """Put it back."""
-        cls.number = logger.add(sys.stderr)
+    def give_back(cls, masker: Masker) -> None:
+        """Put one back in its place when nobody else has taken it."""
+        cls.users -= 1
+        if cls.taken and not cls.users:
+            cls.taken = False
+            cls.number = logger.add(lambda line: print(masker(line), end="", file=sys.stderr), diagnose=False)  # noqa: T201 - as loguru itself would
 
 
 class Application(Protocol):
@@ -85,7 +92,7 @@ class Logs:
             UncaughtHooks(),
         )
         self._lock, self._closed = threading.RLock(), False
-        self._default_taken = LoguruDefault.take()
+        LoguruDefault.take()
         self._sinks: list[int] = []
         self._covered = sys.maxsize
         self._cover()
@@ -171,8 +178,7 @@ class Logs:
         self._levels.restore()
         for number in self._sinks:
             _remove(number)
-        if self._default_taken:
-            LoguruDefault.give_back()
+        LoguruDefault.give_back(self._masker)
         self._output.close()
 
     def before_fork(self) -> None:

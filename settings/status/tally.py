@@ -6,7 +6,6 @@ import os
 import socket
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -35,16 +34,21 @@ class _Durations:
 
 
 class _Counts:
-    """What one process has counted, and its files once they are open; the lock is held for every use."""
+    """What one process has counted, and its files once they are open; the lock is held for every use.
+
+    The lock may be taken twice by one thread: the garbage collector may close these counts in the midst of a write
+    of the same thread's, and that write then ends them.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.lock, self.waiting = threading.Lock(), threading.Event()
+        self.lock, self.waiting = threading.RLock(), threading.Event()
         self.requests: dict[tuple[str, int], int] = {}
         self.durations: dict[str, _Durations] = {}
         self.unwritten: set[tuple[str, int]] = set()
         self.files: PrometheusFiles | None = None
         self.writer: threading.Thread | None = None
-        self._folder, self._pid, self.closed = folder, os.getpid(), False
+        self.ended = threading.Event()
+        self._folder, self._pid, self._writing = folder, os.getpid(), False
 
     def opened(self) -> "PrometheusFiles":
         if self.files is None:
@@ -54,9 +58,17 @@ class _Counts:
         return self.files
 
     def write(self) -> None:
-        if self.closed:
+        if self.ended.is_set():
             return
-        files = self.opened()
+        self._writing = True
+        try:
+            self._write(self.opened())
+        finally:
+            self._writing = False
+            if self.ended.is_set() and self.files is not None:
+                self.files.close()
+
+    def _write(self, files: "PrometheusFiles") -> None:
         while self.unwritten:
             endpoint, status = self.unwritten.pop()
             durations = self.durations[endpoint]
@@ -66,11 +78,12 @@ class _Counts:
     def close(self) -> None:
         """Write what is left; a child that was forked leaves the numbers in its parent's file alone."""
         with self.lock:
-            if self.files is not None:
+            if not self._writing and self.files is not None:
                 if self._pid == os.getpid():
                     self.write()
                 self.files.close()
-            self.closed = True
+            self.ended.set()
+        self.waiting.set()
 
 
 class Tally:
@@ -132,7 +145,7 @@ class Tally:
 
     def after_fork_in_child(self) -> None:
         """Count from zero, in new files; the parent's counts are closed here too, at the end, and need a free lock."""
-        self._counts.lock = threading.Lock()
+        self._counts.lock = threading.RLock()
         self._counts = self._begin()
 
     def _begin(self) -> _Counts:
@@ -143,8 +156,7 @@ class Tally:
 
 def _keep_writing(counts: _Counts, after_seconds: float) -> None:
     failed = False
-    while counts.waiting.wait():
-        time.sleep(after_seconds)
+    while counts.waiting.wait() and not counts.ended.wait(after_seconds):
         counts.waiting.clear()
         try:
             with counts.lock:

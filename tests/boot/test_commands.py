@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from bootstrap import Services, bootstrap
 from tests.running import SCRIPTS, run
@@ -93,3 +94,12 @@ def test_the_fallback_is_not_taken_for_the_database(tmp_path: Path) -> None:
         done = run([*FLASK, *command], tmp_path, DATABASE_URL="postgresql://app@127.0.0.1:1/app", DATABASE_WAIT="0")
         assert done.returncode == 3, done.stdout + done.stderr
         assert "The fallback is not migrated" in done.stderr
+
+
+def test_a_newer_schema_is_said_to_be_newer(services: Services) -> None:
+    """Nothing is pending for this code, and still all is not well."""
+    _flask(services, "migrate")
+    with services.engine.begin() as connection:
+        connection.execute(text("UPDATE twelvefactor_version SET version_num = '9999'"))
+    code, words = _flask(services, "migrate", "--check")
+    assert (code, "newer" in words) == (1, True)

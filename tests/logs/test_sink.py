@@ -408,3 +408,17 @@ def test_the_limiter_is_the_one_that_decides(open_logs: Open) -> None:
     logger.error("counted")
     assert isinstance(logs.limiter, ErrorRateLimiter)
     assert logs.limiter.statistics()["seen"] == 1
+
+
+def test_late_lines_are_masked_and_told_once(open_logs: Open, lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    """While another log is open nothing is told twice; after the last one loguru's own sink masks as it did."""
+    first = open_logs(secrets=frozenset({"hunter2-and-more"}))
+    second = open_logs(secrets=frozenset({"hunter2-and-more"}))
+    first.close()
+    logger.warning("with hunter2-and-more")
+    assert "hunter2" not in capsys.readouterr().err
+    second.close()
+    logger.warning("late, with hunter2-and-more")
+    told = capsys.readouterr().err
+    assert "late, with ***" in told
+    assert "hunter2" not in told

@@ -75,6 +75,7 @@ def test_any_text_is_settings_or_a_settings_error(variables: dict[str, str]) -> 
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 @hypothesis_settings(max_examples=20000, deadline=None)
 @given(st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=200), max_size=12))
 def test_any_text_at_length(variables: dict[str, str]) -> None:
@@ -113,6 +114,7 @@ def test_no_secret_is_ever_in_any_output(secret: str, environment: str, place: s
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 @hypothesis_settings(max_examples=5000, deadline=None)
 @ANYWHERE
 def test_no_secret_at_length(secret: str, environment: str, place: str) -> None:

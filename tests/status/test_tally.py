@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.status.prometheus_files import PrometheusFiles
 from settings.status.tally import SECONDS_BUCKETS, Tally, server_folder
 from tests.servers import wait_until
 from tests.status.scraped import requests, scrape
@@ -125,3 +126,23 @@ def test_an_unusable_folder_costs_no_request(tmp_path: Path, caplog: pytest.LogC
     wait_until(lambda: "metrics-unavailable" in caplog.text, what="the warning")
     tally.observe("pay", 200, 0.1)
     assert caplog.text.count("metrics-unavailable") == 1
+
+
+def test_counts_that_are_dropped_in_the_midst_of_a_write_end_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector may close them on the very thread that writes: it does not wait for itself."""
+    tally = Tally(tmp_path, write_after_seconds=3600)
+    tally.observe("hello", 200, 0.01)
+    counts = tally._counts
+    opened = counts.opened
+
+    def collected_meanwhile() -> PrometheusFiles:
+        counts.close()
+        return opened()
+
+    monkeypatch.setattr(counts, "opened", collected_meanwhile)
+    with counts.lock:
+        counts.write()
+    assert counts.ended.is_set()
+    wait_until(lambda: counts.writer is None or not counts.writer.is_alive(), what="the end of the writer")

@@ -159,5 +159,9 @@ def _why(error: Exception) -> Diagnosis:
     if isinstance(error, SQLAlchemyError):
         found = diagnose_database(error)
         return Diagnosis(FAILED, f"the migration failed: {found.cause}", found.fix, found.transient)
+    if type(error).__name__ == "CommandError":  # Alembic's own, which is not imported for its name
+        return Diagnosis(
+            FAILED, f"the migrations cannot be used: {error}", "mend the folder of bootstrap(migrations=…)"
+        )
     cause = f"the migration failed with {type(error).__name__}"
     return Diagnosis(FAILED, cause, "see the traceback that was logged, mend the migration, and " + BY_HAND)
