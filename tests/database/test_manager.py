@@ -10,7 +10,7 @@ from settings.database.config import DatabaseType
 from settings.probe import HealthStatus
 from settings.problems import BootstrapError
 from tests.database.conftest import Open
-from tests.servers import PostgresServer, free_port
+from tests.servers import PostgresServer, free_port, wait_until
 
 
 def _number(engine: Engine, statement: str) -> int:
@@ -190,3 +190,17 @@ def test_read_only_file_is_told(open_database: Open, tmp_path: Path) -> None:
     database = open_database(url=f"sqlite:///{tmp_path}/app.db")
     database.engine.connect().close()
     assert open_database(url=f"sqlite:///file:{tmp_path}/app.db?uri=true&mode=ro").is_read_only()
+
+
+def test_a_lost_connection_ends_without_an_error_of_its_rollback(
+    open_database: Open, postgres: PostgresServer, postgres_url: str
+) -> None:
+    """A request whose answer is ready does not fail because its server went away before the end of the transaction."""
+    database = open_database(url=postgres_url)
+    alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+    with database.engine.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        postgres.query("SELECT pg_terminate_backend(%s)", pid)
+        wait_until(lambda: postgres.query(alive, pid) == [(0,)], what="the end of the backend")
+        connection.rollback()
+    assert database.ping().status is HealthStatus.HEALTHY

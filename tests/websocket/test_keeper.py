@@ -279,8 +279,9 @@ def test_a_gateway_that_goes_and_comes_loses_no_event_that_was_not_written(make:
             assert account_balances(client)
         got += gateway.payloads()
     with Gateway(port=port) as gateway:
-        wait_until(lambda: client.figures()["queued"] == 0)
-        wait_until(lambda: gateway.payloads()[-1:] == [799] or (got and got[-1] == 799))
+        # What the system had taken of the last lap when its gateway went is lost, and counts as sent.
+        client.send("n", 800)
+        wait_until(lambda: gateway.payloads()[-1:] == [800])
         got += gateway.payloads()
     assert sorted(set(got)) == sorted(got)
     assert got == sorted(got)

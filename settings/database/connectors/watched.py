@@ -1,5 +1,6 @@
 """psycopg2's connection and cursor, each of whose conversations with the server ends by a deadline."""
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from psycopg2.extensions import connection, cursor
 
 from settings.database.deadline import Watchdog
 from settings.forks import watch_forks
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -93,8 +96,17 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.bounded(super().commit)
 
     def rollback(self) -> None:
-        """Roll back, by the deadline."""
-        self.bounded(super().rollback)
+        """Roll back, by the deadline.
+
+        One that cannot be delivered has happened: a server rolls back what is open on a connection that ends. To
+        raise here would end a request that has its answer already, outside of the application's error handlers.
+        """
+        try:
+            self.bounded(super().rollback)
+        except Error as error:
+            if not self.closed:
+                raise
+            log.info("A connection was lost before its rollback, which its end does: %s", type(error).__name__)
 
     def before_fork(self) -> None:
         """Let a statement that runs go on."""
