@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -410,7 +410,18 @@ def test_the_limiter_is_the_one_that_decides(open_logs: Open) -> None:
     assert logs.limiter.statistics()["seen"] == 1
 
 
-def test_late_lines_are_masked_and_told_once(open_logs: Open, lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def root() -> Iterator[None]:
+    """Give the root logger back as it was, in whatever order two logs are closed."""
+    logger_of_all = logging.getLogger()
+    handlers, level = list(logger_of_all.handlers), logger_of_all.level
+    yield
+    logger_of_all.handlers[:] = handlers
+    logger_of_all.setLevel(level)
+
+
+@pytest.mark.usefixtures("root")
+def test_late_lines_are_masked_and_told_once(open_logs: Open, capsys: pytest.CaptureFixture[str]) -> None:
     """While another log is open nothing is told twice; after the last one loguru's own sink masks as it did."""
     first = open_logs(secrets=frozenset({"hunter2-and-more"}))
     second = open_logs(secrets=frozenset({"hunter2-and-more"}))
