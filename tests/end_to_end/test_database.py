@@ -31,7 +31,7 @@ services = bootstrap(app)
 BOOTED = os.getpid()
 
 
-@app.get("/work/<int:n>")
+@app.get("/answers/<int:n>")
 def work(n):
     row = services.database.session.execute(text("SELECT :n, pg_backend_pid()"), {"n": n}).one()
     with services.engine.connect() as connection:
@@ -53,7 +53,7 @@ def _hammer(service: Running, requests: int) -> tuple[dict[int, set[int]], set[i
     lock = threading.Lock()
 
     def one(n: int) -> None:
-        found = service.ask(f"/work/{n}", timeout=60)
+        found = service.ask(f"/answers/{n}", timeout=60)
         assert found.status == 200, found.text
         body = found.json()
         assert body["answer"] == n
@@ -95,7 +95,7 @@ def test_boot_waits_for_a_late_server(late_seconds: float, own_postgres: Postgre
     variables = {"DATABASE_URL": own_postgres.url(), "DATABASE_WAIT": 60, "DATABASE_FALLBACK_URL": "", **QUIET}
     with serving(gunicorn("wsgi:app", workers=1), tmp_path, **variables) as service:
         wait_until(lambda: service.ask("/readyz").status == 200, what="the application to be ready")
-        assert service.ask("/work/7").json()["answer"] == 7
+        assert service.ask("/answers/7").json()["answer"] == 7
     timer.join()
 
 
