@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic.fields import FieldInfo
 
-from settings.explain import is_secret, kind_of, shown
+from settings.explain import is_secret, is_url, kind_of, shown
 from settings.model import ROOMS, Settings
 from settings.room import RoomSettings
 from settings.sources import ENVIRONMENTS
@@ -41,7 +41,7 @@ def rows_of(models: Mapping[str, RoomSettings], origins: Mapping[str, str]) -> I
     for room, model in models.items():
         for field, info in type(model).model_fields.items():
             variable = model.variable(field)
-            value = shown(getattr(model, field), secret=is_secret(field, info))
+            value = shown(getattr(model, field), secret=is_secret(field, info), url=is_url(field))
             yield Row(room, variable, value, origins.get(variable, "default"))
 
 
@@ -86,4 +86,5 @@ def _example(model: type[RoomSettings], field: str, info: FieldInfo) -> str:
     if info.examples:
         return str(info.examples[0])
     usual = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
-    return shown(model.defaults_in("development").get(field, usual), secret=is_secret(field, info))
+    default = model.defaults_in("development").get(field, usual)
+    return shown(default, secret=is_secret(field, info), url=is_url(field))

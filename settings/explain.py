@@ -45,6 +45,11 @@ def is_secret(field: str, info: FieldInfo) -> bool:
     return SecretStr in types or (str in types and re.search(_SENSITIVE, field) is not None)
 
 
+def is_url(field: str) -> bool:
+    """Say by a field's name whether its value is a URL."""
+    return re.search(r"(^|_)(url|uri|dsn)$", field) is not None
+
+
 def choices_of(info: FieldInfo) -> list[str]:
     """Return what a field may be, when only certain words are allowed."""
     found: list[str] = []
@@ -88,15 +93,21 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def shown(value: object, *, secret: bool = False) -> str:
-    """Return a setting's value as a person may see it, written as in a `.env` file."""
+def shown(value: object, *, secret: bool = False, url: bool = False) -> str:
+    """Return a setting's value as a person may see it, written as in a `.env` file.
+
+    Args:
+        value: The value.
+        secret: Whether it must not be shown.
+        url: Whether it is a URL, of which only the secret parts are hidden; a token that looks like one is none.
+    """
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
-        return mask_url(text) if "://" in text else MASK
+        return mask_url(text) if url and "://" in text else MASK
     if value is None or value == "":
         return ""
     if secret:
-        return mask_url(value) if isinstance(value, str) and "://" in value else MASK
+        return mask_url(value) if url and isinstance(value, str) and "://" in value else MASK
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):

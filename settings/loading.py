@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_origin
 
 from settings.checks import cross_problems
 from settings.checks.subject import Subject
-from settings.explain import is_secret, parts_of
+from settings.explain import is_secret, is_url, parts_of
 from settings.model import ROOMS, AppSettings, Settings
 from settings.near_misses import name_problems
 from settings.own_models import named_models
@@ -150,7 +150,7 @@ class _Reading:
                 continue
             self.origins[variable] = value.origin
             if is_secret(name, info):
-                self._secrets |= url_secrets(value.text)
+                self._secrets |= url_secrets(value.text) if is_url(name) else {value.text}
             given[name] = _decoded(value.text, parts_of(info)[0])
         return given
 

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from settings.cache.model import CacheSettings, RedisSettings
 from settings.database.model import DatabaseSettings
-from settings.explain import is_secret
+from settings.explain import is_secret, is_url
 from settings.logs.model import LogsSettings
 from settings.problems import Problem, url_secrets
 from settings.room import RoomSettings, wrong
@@ -133,5 +133,5 @@ class Settings:
             for model in self.rooms.values()
             for name, info in type(model).model_fields.items()
         ]
-        texts = [text_of(value) for name, info, value in values if value and is_secret(name, info)]
-        return frozenset(secret for text in texts for secret in url_secrets(text))
+        texts = [(name, text_of(value)) for name, info, value in values if value and is_secret(name, info)]
+        return frozenset(each for name, text in texts for each in (url_secrets(text) if is_url(name) else {text}))

@@ -112,7 +112,7 @@ def test_a_secret_is_known_by_type_or_name() -> None:
     [
         (None, ""), ("", ""), (True, "true"), (5.0, "5"), (0.5, "0.5"), ({"a": "b", "c": "d"}, "a=b,c=d"),
         (["a", "b"], "a,b"), (Colour.RED, "red"), (SecretStr("x"), MASK),
-        (SecretStr("redis://u:x@h/0"), "redis://u:***@h/0"), ("http://u:x@h/", "http://u:***@h/"),
+        (SecretStr("redis://u:x@h/0"), MASK), ("http://u:x@h/", "http://u:***@h/"),
     ],
 )  # fmt: skip
 def test_a_value_is_shown_as_it_is_written(value: object, text: str) -> None:
@@ -123,4 +123,6 @@ def test_a_value_is_shown_as_it_is_written(value: object, text: str) -> None:
 def test_a_plain_text_that_is_secret_is_masked() -> None:
     """A secret that is not a SecretStr is masked by the field's name."""
     assert shown("Zq9", secret=True) == MASK
-    assert shown("amqp://u:Zq9@h", secret=True) == "amqp://u:***@h"
+    assert shown("amqp://u:Zq9@h", secret=True) == MASK
+    assert shown("amqp://u:Zq9@h", secret=True, url=True) == "amqp://u:***@h"
+    assert shown(SecretStr("redis://u:Zq9@h/0"), url=True) == "redis://u:***@h/0"

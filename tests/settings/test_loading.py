@@ -207,3 +207,9 @@ def test_the_environment_is_never_written_to(tmp_path: Path) -> None:
     given = {"LOG_LEVEL": "INFO"}
     load_settings(given, folder=tmp_path)
     assert given == {"LOG_LEVEL": "INFO"}
+
+
+@pytest.mark.parametrize("place", ["password", "of a user", "option"])
+def test_a_token_that_looks_like_a_url_is_secret_as_a_whole(place: str) -> None:
+    """Only a variable that is a URL is shown in part."""
+    check_that_it_hides("Zq9000://9qZ", "production", place)
