@@ -61,7 +61,7 @@ def _bindings(text: str, below: Mapping[str, str], label: str) -> tuple[dict[str
 
     found: dict[str, Found] = {}
     problems = []
-    known = dict(below)
+    known: dict[str, str | None] = dict(below)
     for each in parse_stream(io.StringIO(text)):
         line = each.original.line + _blank_lines_before(each.original.string)
         if each.key is not None and each.value is not None:
@@ -69,8 +69,16 @@ def _bindings(text: str, below: Mapping[str, str], label: str) -> tuple[dict[str
             known[each.key] = value
             found[each.key] = (value, f"{label}:{line}")
         elif each.error or each.key is not None:
+            _forget(each.key, found, known)
             problems.append(_invalid_line(each.key, f"{label}:{line}"))
     return found, problems
+
+
+def _forget(key: str | None, found: dict[str, Found], known: dict[str, str | None]) -> None:
+    # To python-dotenv a name without "=" takes back what the file said of it above, for expansion too.
+    if key is not None:
+        found.pop(key, None)
+        known[key] = None
 
 
 def _blank_lines_before(original: str) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -46,6 +46,9 @@ def test_it_reads_what_python_dotenv_reads(tmp_path: Path, monkeypatch: pytest.M
 
 @hypothesis_settings(deadline=None, max_examples=200)
 @given(st.text(st.sampled_from("AB=${}'\"# \n\\:-x"), max_size=30))
+@example("A=1\nA\nB=${A}")
+@example("A=1\nA\nB=${A:-x}")
+@example(":=\n:")
 def test_any_text_reads_as_python_dotenv_reads_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """Whatever the file holds, names and values are python-dotenv's, and a line that it skips is a problem."""
     found, problems = read(tmp_path_factory.mktemp("any"), text)
