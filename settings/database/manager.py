@@ -73,10 +73,6 @@ class DatabaseManager:
             raise BootstrapError("DATABASE_URL", result.target, result.diagnosis or NOT_CONFIGURED)
         return result.engine
 
-    def new_session(self) -> Session:
-        """Return a session of the engine in use that belongs to nobody; the caller closes it."""
-        return self._sessions.new()
-
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
         """A session of its own for a piece of work: committed at the end, rolled back on an exception, returned."""

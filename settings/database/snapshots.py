@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
@@ -68,12 +68,6 @@ class Snapshots:
 
     def forget(self, process: str) -> None:
         """Delete the row of a process that ends."""
-        self._delete((_s.app_name == self._app_name) & (_s.process == process))
-
-    def delete_older_than(self, seconds: float) -> int:
-        """Delete the rows of processes that have said nothing for so long, and return how many."""
-        return self._delete(_s.written_at < database_now(self._engine().dialect.name) - seconds)
-
-    def _delete(self, where: ColumnElement[bool]) -> int:
+        own = (_s.app_name == self._app_name) & (_s.process == process)
         with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
-            return connection.execute(delete(process_snapshots).where(where)).rowcount
+            connection.execute(delete(process_snapshots).where(own))

@@ -48,12 +48,12 @@ def test_only_young_snapshots_of_the_application_are_read(engine: Engine) -> Non
     assert [each.process for each in snapshots.read(60)] == ["a", "b"]
 
 
-def test_dead_and_ended_processes_are_deleted(engine: Engine) -> None:
-    """By age for those that died, by name for those that end."""
-    snapshots = Snapshots(lambda: engine, app_name="app")
-    for name in ("a", "b", "dead"):
+def test_an_ended_process_is_forgotten(engine: Engine) -> None:
+    """By its name; the others stay, and so does another application's process of the same name."""
+    snapshots, other = (Snapshots(lambda: engine, app_name=name) for name in ("app", "other"))
+    for name in ("a", "b"):
         snapshots.write(name, "host", 1, {})
-    age(engine, "dead", 100)
-    assert snapshots.delete_older_than(60) == 1
+    other.write("a", "host", 1, {})
     snapshots.forget("a")
+    assert [each.process for each in other.read(1000)] == ["a"]
     assert [each.process for each in snapshots.read(1000)] == ["b"]
