@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,7 +72,7 @@ def signal_tree(pid: int, number: signal.Signals) -> None:
             os.kill(each, number)
 
 
-class Server:
+class Server(ABC):
     """A server process of the tests: one port for its whole life, one folder, any number of lives."""
 
     def __init__(self) -> None:
@@ -79,13 +80,13 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="twelvefactor-test-"))
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> Sequence[str]:
         """Return the command line that starts the server."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Say whether the server serves."""
-        raise NotImplementedError
 
     def owner(self) -> int | None:
         """Return the user id under which the server runs, or None for the user of the tests."""
