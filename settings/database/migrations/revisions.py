@@ -23,17 +23,17 @@ def line_of(folder: Path) -> Line | None:
     """Return the revisions of an Alembic folder, or None where only Alembic can tell."""
     revisions: set[str] = set()
     earlier: set[str] = set()
-    files = sorted((folder / "versions").glob("*.py"))
+    # Like Alembic, which asks every other file for its revision.
+    files = [file for file in (folder / "versions").glob("*.py") if not file.name.startswith(("__init__", ".#"))]
     for file in files:
         try:
             values = _assigned(ast.parse(file.read_bytes()))
         except (SyntaxError, ValueError):
             return None
-        if values.get("depends_on"):
+        if values.get("depends_on") or not isinstance(values.get("revision"), str) or "down_revision" not in values:
             return None
-        if isinstance(values.get("revision"), str):
-            revisions.add(values["revision"])
-        below = values.get("down_revision")
+        revisions.add(values["revision"])
+        below = values["down_revision"]
         earlier.update((below,) if isinstance(below, str) else below or ())
     return Line(frozenset(revisions), frozenset(revisions - earlier)) if files else None
 
@@ -42,7 +42,7 @@ _NAMES = frozenset({"revision", "down_revision", "depends_on"})
 
 
 def _assigned(module: ast.Module) -> dict[str, Any]:
-    """Return what the top level assigns to Alembic's names; anything but literals raises ValueError."""
+    """Return what the top level assigns to Alembic's names, each once and as a literal; else ValueError is raised."""
     found: dict[str, Any] = {}
     for node in module.body:
         targets = (
@@ -52,4 +52,10 @@ def _assigned(module: ast.Module) -> dict[str, Any]:
             value = getattr(node, "value", None)
             if isinstance(target, ast.Name) and target.id in _NAMES and value is not None:
                 found[target.id] = ast.literal_eval(value)
+    if sum(map(_binds_a_name, ast.walk(module))) != len(found):
+        raise ValueError("a name of Alembic's is bound twice, by unpacking, or in a block")
     return found
+
+
+def _binds_a_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in _NAMES

@@ -125,7 +125,11 @@ def test_a_folder_that_is_not_there_fails_the_migration(engine: Engine, tmp_path
         ('revision = "a" + "b"', None),
         ("revision = (", None),
         ('revision = "a"\ndepends_on = "b"', None),
-        ("", set()),
+        ('revision, down_revision = "a", None', None),
+        ('down_revision = None\nif True:\n    revision = "a"', None),
+        ('revision = "a"\ndown_revision = None\nrevision = "b"', None),
+        ('revision = "a"', None),
+        ("", None),
     ],
 )
 def test_newest_revisions_are_read_without_alembic(tmp_path: Path, text: str, expected: set[str] | None) -> None:
@@ -136,12 +140,21 @@ def test_newest_revisions_are_read_without_alembic(tmp_path: Path, text: str, ex
     assert (None if line is None else line.heads) == expected
 
 
-def test_a_revision_that_only_alembic_can_read_is_run_once(engine: Engine, tmp_path: Path) -> None:
-    """A computed name costs the import of Alembic at each boot, and nothing else."""
+def test_what_is_no_revision_is_passed_over_as_alembic_does(tmp_path: Path) -> None:
+    """A package's own file and an editor's lock are none."""
     folder = step(tmp_path, "a1", None)
-    (folder / "versions" / "a1.py").write_text(
-        (folder / "versions" / "a1.py").read_text().replace('"a1"\ndown', '"a" + "1"\ndown')
-    )
+    for name in ("__init__.py", ".#a1.py"):
+        (folder / "versions" / name).write_text("")
+    assert line_of(folder) == (frozenset({"a1"}), frozenset({"a1"}))
+
+
+@pytest.mark.parametrize("head", ['revision = "a" + "1"\ndown_revision = None', 'revision, down_revision = "a1", None'])
+def test_a_revision_that_only_alembic_can_read_is_run_once(engine: Engine, tmp_path: Path, head: str) -> None:
+    """A computed or unpacked name costs the import of Alembic at each boot, and nothing else."""
+    folder = step(tmp_path, "a1", None)
+    written = (folder / "versions" / "a1.py").read_text()
+    (folder / "versions" / "a1.py").write_text(written.replace('revision = "a1"\ndown_revision = None', head))
+    assert head in (folder / "versions" / "a1.py").read_text()
     manager = MigrationManager(engine, folder=folder)
     assert manager.ensure_tables_exist().applied == ["0001", "a1"]
     assert manager.ensure_tables_exist().applied == []
