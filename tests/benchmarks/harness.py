@@ -62,6 +62,16 @@ def measure(bar: Bar, *, samples: int | None = None) -> Figure:
         ours(), theirs()
         pairs = list(_interleaved(ours, theirs, samples or bar.samples))
     mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return _figure(bar, mine, other)
+
+
+def smoke(bar: Bar) -> Figure:
+    """Run both sides of a bar once, cold: it shows that the bar can be measured, and nothing of its ratio."""
+    with bar.pair() as (ours, theirs):
+        return _figure(bar, ours(), theirs())
+
+
+def _figure(bar: Bar, mine: float, other: float) -> Figure:
     ratio = mine / other
     return Figure(bar.key, bar.what, bar.against, mine * 1e6, other * 1e6, ratio, bar.limit, ratio <= bar.limit)
 
