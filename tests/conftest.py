@@ -82,4 +82,4 @@ def proxy() -> Iterator[TcpProxy]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the chaos run last longer: `--chaos-seconds 600`."""
-    parser.addoption("--chaos-seconds", default=30.0, type=float, help="how long random faults go on")
+    parser.addoption("--chaos-seconds", default=60.0, type=float, help="how long random faults go on")

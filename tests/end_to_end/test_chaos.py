@@ -1,6 +1,7 @@
 """Random faults in random order: the invariants hold all the time, and all is well again when the faults stop."""
 
 import random
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -45,9 +46,7 @@ def _storm(world: World, chance: random.Random, seconds: float) -> list[str]:
     with Load(world.shop.url, threads=3, pause=0.05) as load:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            name, fault = chance.choice(list(faults(world, chance).items()))
-            happened.append(name)
-            fault()
+            happened += _strike(world, chance)
             time.sleep(chance.uniform(0.2, 2))
     assert load.wrong == [], happened
     lost = set(load.accepted) - {row[0] for row in world.rows("SELECT id FROM shop_orders")}
@@ -57,6 +56,18 @@ def _storm(world: World, chance: random.Random, seconds: float) -> list[str]:
     assert after[0] <= before[0] + 20
     assert after[1] <= before[1] + 60
     return happened
+
+
+def _strike(world: World, chance: random.Random) -> list[str]:
+    """Let faults of one or two parts of the world happen at once, and return their names when they are over."""
+    parts = faults(world, chance)
+    struck = [chance.choice(list(parts[each].items())) for each in chance.sample(list(parts), chance.choice([1, 1, 2]))]
+    threads = [threading.Thread(target=fault) for _, fault in struck]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [name for name, _ in struck]
 
 
 def _gaps_are_whole(world: World) -> None:

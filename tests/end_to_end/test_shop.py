@@ -1,5 +1,6 @@
 """A real application keeps its promises while each of its services fails in turn."""
 
+import os
 import signal
 import threading
 import time
@@ -12,6 +13,16 @@ from tests.end_to_end.world import TOKEN, Load, World
 from tests.running import ask
 from tests.servers import wait_until
 
+RELEASE = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "shop2", "shop1"
+
+
+def upgrade():
+    op.add_column("shop_orders", sa.Column("note", sa.String(10), nullable=False, server_default="none"))
+"""
 LAYOUTS = {"sync": (), "gthread --preload": ("-k", "gthread", "--threads", "4", "--preload")}
 
 
@@ -75,6 +86,38 @@ def test_a_frozen_database_ends_requests_by_the_deadline(world: World) -> None:
     world.all_well()
 
 
+def test_orders_go_on_without_the_gateway(world: World) -> None:
+    """What was sent while nobody listened arrives when somebody does."""
+    world.gateway.close()
+    with Load(world.shop.url) as load:
+        time.sleep(0.5)
+        number = world.shop.ask("/orders", method="POST").json()["id"]
+        time.sleep(0.5)
+        world.replace_gateway()
+        wait_until(lambda: {"id": number} in world.gateway.payloads(), what="the event of the outage")
+    assert load.wrong == load.refused == []
+    world.all_well()
+
+
+def test_everything_gone_at_once_is_survived(world: World) -> None:
+    """Database, Redis and gateway die together: the shop lives, says so, answers from its memory, and recovers."""
+    with Load(world.shop.url) as load:
+        time.sleep(0.5)
+        world.gateway.close()
+        world.redis.kill()
+        world.postgres.kill()
+        wait_until(lambda: world.health() == "fail", what="a health that says so")
+        assert world.shop.ask("/livez").status == 200
+        assert world.shop.ask("/status", headers=TOKEN).status == 200
+        assert world.shop.ask("/price").status == 200
+        world.redis.start()
+        world.postgres.start()
+        world.replace_gateway()
+    assert load.wrong == load.refused == []
+    world.all_well()
+    assert set(load.accepted) <= {row[0] for row in world.rows("SELECT id FROM shop_orders")}
+
+
 def test_sigterm_under_load_loses_no_accepted_request(world: World) -> None:
     """Requests that were under way when SIGTERM came are answered."""
     answered: list[int] = []
@@ -92,12 +135,30 @@ def test_sigterm_under_load_loses_no_accepted_request(world: World) -> None:
     assert answered == [200] * 4
 
 
-def test_a_rolling_restart_loses_no_request(world: World) -> None:
-    """SIGHUP replaces every worker, migrations included, while customers go on."""
+def restart_workers(world: World) -> Load:
+    """Replace every worker by SIGHUP while customers go on, and return what these were told."""
     before = set(world.shop.children())
     with Load(world.shop.url, threads=2) as load:
-        world.shop.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr] # it runs
+        os.kill(world.shop.pid, signal.SIGHUP)
         wait_until(lambda: not before & set(world.shop.children()), what="new workers")
         time.sleep(1)
+    return load
+
+
+def test_a_rolling_restart_loses_no_request(world: World) -> None:
+    """SIGHUP replaces every worker while customers go on."""
+    load = restart_workers(world)
     assert load.wrong == load.refused == []
     world.all_well()
+
+
+def test_a_rolling_restart_with_a_migration_loses_no_request(tmp_path: Path) -> None:
+    """The release brings a revision: the new workers apply it once, while the old ones still serve."""
+    with World(tmp_path) as world:
+        world.all_well()
+        (world.migrations / "versions" / "0002_note.py").write_text(RELEASE)
+        load = restart_workers(world)
+        assert load.wrong == load.refused == []
+        world.all_well()
+        assert world.rows("SELECT version_num FROM alembic_version") == [("shop2",)]
+        assert {row[0] for row in world.rows("SELECT note FROM shop_orders")} <= {"none"}

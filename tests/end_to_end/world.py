@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -91,6 +92,7 @@ class World:
     def __init__(self, folder: Path, *options: str, workers: int = 4, **variables: object) -> None:
         self.postgres, self.redis, self.gateway = PostgresServer().start(), RedisServer().start(), Gateway()
         self.database = self.postgres.new_database()
+        self.migrations = Path(shutil.copytree(SHOP / "migrations", folder / "migrations"))
         command = gunicorn("wsgi:app", "--chdir", str(SHOP), *options, workers=workers)
         self.shop = Running(command, folder=folder, variables={**self._variables(), **variables})
         self.shop.start()
@@ -102,7 +104,7 @@ class World:
             "DATABASE_POOL_TIMEOUT": 3, "REDIS_URL": self.redis.url(), "CACHE_RETRY_AFTER": 1,
             "WS_URL": self.gateway.url, "WS_RETRY_DELAY": 0.2, "WS_RETRY_MAX_DELAY": 1, "WS_COOLDOWN": 1,
             "WORKERS_HEALTH_INTERVAL": 2, "WORKERS_GRACE": 2, "STATUS_TOKEN": "let-me-see",
-            "LOG_SUMMARY_INTERVAL": 5, "SHOP_MIGRATIONS": SHOP / "migrations",
+            "LOG_SUMMARY_INTERVAL": 5, "SHOP_MIGRATIONS": self.migrations,
         }  # fmt: skip
 
     def rows(self, statement: str) -> Sequence[tuple[object, ...]]:
@@ -145,8 +147,8 @@ class World:
         self.close()
 
 
-def faults(world: World, chance: random.Random) -> dict[str, Callable[[], None]]:
-    """Return every fault by name; each returns when it is over."""
+def faults(world: World, chance: random.Random) -> dict[str, dict[str, Callable[[], None]]]:
+    """Return what can happen to each part of the world, by name; each fault returns when it is over."""
 
     def frozen(server: PostgresServer | RedisServer, seconds: float) -> None:
         with server.frozen():
@@ -169,11 +171,15 @@ def faults(world: World, chance: random.Random) -> dict[str, Callable[[], None]]
         world.replace_gateway()
 
     return {
-        "redis killed": lambda: gone(world.redis, chance.uniform(0.2, 2)),
-        "redis frozen": lambda: frozen(world.redis, chance.uniform(0.5, 2)),
-        "postgres killed": lambda: gone(world.postgres, chance.uniform(0.2, 2)),
-        "postgres frozen": lambda: frozen(world.postgres, chance.uniform(0.5, 4)),
-        "connections terminated": terminated,
-        "gateway gone": gateway_gone,
-        "worker killed": lambda: world.kill_a_worker(chance),
+        "redis": {
+            "redis killed": lambda: gone(world.redis, chance.uniform(0.2, 2)),
+            "redis frozen": lambda: frozen(world.redis, chance.uniform(0.5, 2)),
+        },
+        "postgres": {
+            "postgres killed": lambda: gone(world.postgres, chance.uniform(0.2, 2)),
+            "postgres frozen": lambda: frozen(world.postgres, chance.uniform(0.5, 4)),
+            "connections terminated": terminated,
+        },
+        "gateway": {"gateway gone": gateway_gone},
+        "shop": {"worker killed": lambda: world.kill_a_worker(chance)},
     }
