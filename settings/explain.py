@@ -141,6 +141,19 @@ def explained(variable: str, info: FieldInfo | None, detail: ErrorDetails) -> Pr
     return Problem(variable, "error", _code(kind), mask_urls(_lowered(detail["msg"])), fix)
 
 
+def surprised(model: str, error: Exception) -> Problem:
+    """Return the problem of a model whose own check failed with something other than a ValueError.
+
+    The error's words are not shown: they may hold the value that it stumbled over.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace is not None else ""
+    message = f"a check of this model raised {type(error).__name__}{where}"
+    return Problem(model, "error", "failed-check", message, "let it raise ValueError for a value that it refuses")
+
+
 def _unknown_choice(variable: str, choices: list[str], given: object) -> Problem:
     text = given.lower() if isinstance(given, str) else ""
     folded = {each.lower(): each for each in choices}

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from settings.explain import explained, parts_of
+from settings.explain import explained, parts_of, surprised
 from settings.problems import Problem, SettingsError
 
 
@@ -35,14 +35,16 @@ class RoomSettings(BaseSettings):
     """Field to (variable, template): the default that comes from another variable, such as `{}:` of APP_NAME."""
 
     def __init__(self, **values: Any) -> None:
-        details: list[ErrorDetails] = []
+        found: list[Problem] = []
         try:
             guarded: dict[str, Any] = {name: self._guarded(name, value) for name, value in values.items()}
             super().__init__(**guarded)
         except ValidationError as error:
-            details = error.errors(include_url=False)
-        if details:  # raised here, where no other exception stands behind it
-            raise SettingsError(self._problems(details))
+            found = self._problems(error.errors(include_url=False))
+        except Exception as error:  # noqa: BLE001 - a validator of the application's may raise anything
+            found = [surprised(type(self).__name__, error)]
+        if found:  # raised here, where no other exception stands behind it
+            raise SettingsError(found)
 
     @classmethod
     def settings_customise_sources(

@@ -3,12 +3,14 @@
 import logging
 import pickle
 import traceback
+from pathlib import Path
 
 import pytest
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings import RoomSettings, SettingsError
+from settings.loading import inspect_settings
 
 
 class DoorSettings(RoomSettings):
@@ -81,3 +83,36 @@ def test_models_are_frozen() -> None:
     """Nobody changes a setting after the boot."""
     with pytest.raises(ValueError, match="frozen"):
         DoorSettings().height = 3  # type: ignore[misc] # that it is refused is what is shown
+
+
+class RoofSettings(RoomSettings):
+    """A model whose own check is not careful."""
+
+    model_config = SettingsConfigDict(env_prefix="ROOF_")
+
+    tiles: str = "red"
+
+    @field_validator("tiles")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return {"red": "red", "blue": "blue"}[value]
+
+
+def test_a_check_that_fails_in_another_way_is_a_problem_too() -> None:
+    """A validator may raise anything: it is told which model and where, and none of its words."""
+    secret = "9qZ"[::-1]  # a traceback quotes the line that failed
+    with pytest.raises(SettingsError) as caught:
+        RoofSettings(tiles=secret)
+    [problem] = caught.value.problems
+    assert (problem.variable, problem.code) == ("RoofSettings", "failed-check")
+    assert "KeyError in _known, line " in problem.message
+    assert "Zq9" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_another_rooms_problems_are_told_beside_it(tmp_path: Path) -> None:
+    """One model that cannot be built hides nothing of the others."""
+    found = inspect_settings({"ROOF_TILES": "x", "LOG_LEVEL": "LOUD"}, folder=tmp_path, models=[RoofSettings])
+    assert {(each.variable, each.code) for each in found.problems} == {
+        ("RoofSettings", "failed-check"), ("LOG_LEVEL", "unknown-choice")
+    }  # fmt: skip
+    assert found.settings is None
