@@ -134,6 +134,16 @@ def check_behind_the_host(text: str) -> None:
         raise wrong("unescaped-character", message, f"{_UNESCAPED}; in a database's name write @ as %40")
 
 
+def check_redis_database(text: str, example: str) -> None:
+    """Return when Redis can have a database of this number; nothing is the default, 0.
+
+    Raises:
+        PydanticCustomError: With the code `invalid-database`.
+    """
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise wrong("invalid-database", "the database is not a number", f"write its number, as in {example}")
+
+
 def _unescaped() -> Exception:
     message = "the user name or password holds one of @ : / ? # % [ that is not percent-encoded"
     return wrong("unescaped-character", message, _UNESCAPED)
@@ -155,6 +165,10 @@ def _host_and_port(where: str, scheme: Scheme, name: str) -> tuple[str, int | No
 
 
 def _check_host(host: str) -> None:
+    # \w is wide on purpose: a host may be written in any alphabet. NUL and blanks come percent-encoded.
+    if not re.fullmatch(r"[\w.-]+|[0-9A-Fa-f:.]+(%\w+)?", host):
+        message = "the host holds a character that no host name has"
+        raise wrong("invalid-host", message, "write the host's name or address")
     try:
         host.encode("idna")
     except UnicodeError:

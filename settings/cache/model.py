@@ -10,8 +10,9 @@ from pydantic_settings import SettingsConfigDict
 
 from settings.cache.url_options import check_options
 from settings.room import RoomSettings, wrong
-from settings.urls import Parts, Scheme, checked_parts, text_of
+from settings.urls import Scheme, check_redis_database, checked_parts, text_of
 
+_SOCKET = "unix:///run/redis/redis.sock?db=0"
 SENTINEL, CLUSTER = "Redis Sentinel", "Redis Cluster"
 REDIS = Scheme(
     ("redis", "rediss", "unix"),
@@ -37,20 +38,14 @@ def checked_redis(text: str) -> None:
             `unknown-option` or `invalid-option`.
     """
     parts = checked_parts(text, REDIS)
-    database = parse_qs(parts.query).get("db", [""])[-1]
     if parts.scheme != "unix":
-        database = parts.path.strip("/") or database
+        check_redis_database(parts.path.strip("/"), REDIS.example)
     elif parts.host or not parts.path.strip("/"):
         message = "it names no absolute path of a socket"
-        raise wrong("invalid-path", message, "write three slashes: unix:///run/redis/redis.sock?db=0")
-    _check_database(database, parts)
+        raise wrong("invalid-path", message, f"write three slashes: {_SOCKET}")
+    for database in parse_qs(parts.query).get("db", []):  # which redis-py prefers to the path's
+        check_redis_database(database, _SOCKET if parts.scheme == "unix" else REDIS.example)
     check_options(parts.scheme, parts.query)
-
-
-def _check_database(database: str, parts: Parts) -> None:
-    if database and not (database.isascii() and database.isdigit() and len(database) <= 9):
-        where = "unix:///run/redis/redis.sock?db=0" if parts.scheme == "unix" else REDIS.example
-        raise wrong("invalid-database", "the database is not a number", f"write its number, as in {where}")
 
 
 class RedisSettings(RoomSettings):

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from settings.room import RoomSettings, wrong
-from settings.urls import Scheme, checked_parts, text_of
+from settings.urls import Scheme, check_redis_database, checked_parts, text_of
 
 BROKER = Scheme(
     ("redis", "rediss", "redis+socket", "unix", "amqp", "amqps", "pyamqp", "sqs", "memory"),
@@ -55,7 +55,9 @@ class WorkersSettings(RoomSettings):
     @classmethod
     def _broker_url(cls, value: object) -> object:
         if value is not None:
-            checked_parts(text_of(value), BROKER)
+            parts = checked_parts(text_of(value), BROKER)
+            if parts.scheme in ("redis", "rediss"):  # kombu takes several, with semicolons between
+                check_redis_database(parts.path.partition(";")[0].strip("/"), BROKER.example)
         return value
 
     @classmethod

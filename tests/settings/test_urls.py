@@ -36,7 +36,9 @@ REDIS = [
     ("unix://", "invalid-path", "unix:///run"), ("redis://h /0", "invalid-character", "remove it"),
     ("redis://h\0/0", "invalid-character", "remove it"), ("redis://h\u200b/0", "invalid-character", "remove it"),
     ("redis://a..b/0", "invalid-host", "name or address"), ("redis://[::1/0", "invalid-host", "brackets"),
-    ("redis://h1:1,h2:2/0", "several-hosts", "redis://host"),
+    ("redis://h1:1,h2:2/0", "several-hosts", "redis://host"), ("redis://h/0?db=x", "invalid-database", "its number"),
+    ("redis://h%00/0", "invalid-host", "name or address"), ("redis://h%20x/0", "invalid-host", "name or address"),
+    ("redis://*:6379/0", "invalid-host", "name or address"), ("redis://[g::1]/0", "invalid-host", "name or address"),
 ]  # fmt: skip
 WS = [
     ("https://h/x", "unknown-scheme", "wss://"), ("http://h/x", "unknown-scheme", "ws://"),
@@ -47,6 +49,7 @@ WS = [
 BROKER = [
     ("mysql://h", "unknown-scheme", "redis://"), ("rabbitmq://h", "unknown-scheme", "amqp://"),
     ("sentinel://h", "unknown-scheme", "redis://"), ("amqp://", "missing-host", "redis://"),
+    ("redis://h/zero", "invalid-database", "its number"),
 ]  # fmt: skip
 DATABASE = [
     ("postgres//db/app", "missing-scheme", "postgresql://user"),
@@ -90,12 +93,14 @@ def test_each_fault_has_its_code_and_its_fix(
         (WebSocketSettings, "wss://u:p@h/a@b?c=d@e"), (WebSocketSettings, "ws://127.0.0.1:80"),
         (DatabaseSettings, "postgresql:///app?host=/run/postgresql"), (DatabaseSettings, "postgres://h1:1,h2:2/d"),
         (DatabaseSettings, "postgresql://u:p%40ss@h/d?sslmode=require&options=-c%20a=b"), (DatabaseSettings, "sqlite://"),
+        (WorkersSettings, "redis://h1/0;redis://h2/0"), (WorkersSettings, "amqp://h/zero"),
+        (RedisSettings, "redis://[fe80::1%eth0]:6379/0"), (RedisSettings, "redis://my_redis.svc./0"),
         (DatabaseSettings, "sqlite:///my app.db"), (DatabaseSettings, "postgresql://[::1]:5432/d"),
     ],
 )  # fmt: skip
 def test_right_urls_are_taken(model: type[RoomSettings], url: str) -> None:
     """What the clients open is not refused: sockets, IPv6, several hosts, options, names in other scripts."""
-    assert model(url=url) is not None
+    assert model(**{"broker_url" if model is WorkersSettings else "url": url}) is not None
 
 
 @pytest.mark.parametrize("separator", [*"@/?#%[", ":x:"])
