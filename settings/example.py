@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from pydantic.fields import FieldInfo
 
-from settings.explain import is_secret, is_url, kind_of, shown
+from settings.explain import shown
+from settings.fields import is_secret, is_url, kind_of
 from settings.model import ROOMS, Settings
 from settings.room import RoomSettings
 from settings.sources import ENVIRONMENTS
@@ -54,7 +55,11 @@ def default_text(model: type[RoomSettings], field: str) -> str:
     if info.is_required():
         return "none, it is required"
     usual = info.get_default(call_default_factory=True, validated_data={})
-    values = {each: shown(model.defaults_in(each).get(field, usual)) or "none" for each in ENVIRONMENTS}
+    secret, url = is_secret(field, info), is_url(field)
+    values = {
+        each: shown(model.defaults_in(each).get(field, usual), secret=secret, url=url) or "none"
+        for each in ENVIRONMENTS
+    }
     if len(set(values.values())) == 1:
         return values["development"]
     groups: dict[str, list[str]] = {}
@@ -85,6 +90,8 @@ def _block(model: type[RoomSettings], field: str, info: FieldInfo) -> str:
 def _example(model: type[RoomSettings], field: str, info: FieldInfo) -> str:
     if info.examples:
         return str(info.examples[0])
+    if is_secret(field, info) and not is_url(field):
+        return "<secret>"
     usual = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
     default = model.defaults_in("development").get(field, usual)
     return shown(default, secret=is_secret(field, info), url=is_url(field))

@@ -6,15 +6,16 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, get_origin
+from typing import Any, NamedTuple
 
 from settings.checks import cross_problems
 from settings.checks.subject import Subject
-from settings.explain import is_secret, is_url, parts_of
+from settings.explain import secrets_in
+from settings.fields import decoded
 from settings.model import ROOMS, AppSettings, Settings
 from settings.near_misses import name_problems
 from settings.own_models import named_models
-from settings.problems import Problem, SettingsError, Severity, mask_secrets, url_secrets
+from settings.problems import Problem, SettingsError, Severity, mask_secrets
 from settings.room import RoomSettings
 from settings.sources import Sources
 
@@ -149,25 +150,11 @@ class _Reading:
             if value is None:
                 continue
             self.origins[variable] = value.origin
-            if is_secret(name, info):
-                self._secrets |= url_secrets(value.text) if is_url(name) else {value.text}
-            given[name] = _decoded(value.text, parts_of(info)[0])
+            given[name] = decoded(value.text, info)
+            self._secrets |= secrets_in(name, info, value.text) | secrets_in(name, info, given[name])
         return given
 
     def _derived(self, model: type[RoomSettings]) -> dict[str, str]:
         whole = {name: each for name, each in model.derived.items() if each[0] not in self.failed}
         found = {name: (self._sources.text(variable), form) for name, (variable, form) in whole.items()}
         return {name: form.format(text) for name, (text, form) in found.items() if text is not None}
-
-
-def _decoded(text: str, kind: object) -> object:
-    """Return a list or a mapping for the fields of an application that are one: JSON, or words between commas."""
-    base = get_origin(kind) or kind
-    if text[0] in "[{" and base in (list, tuple, set, frozenset, dict):
-        import json  # costs, and is needed for such a text only
-
-        with suppress(ValueError, RecursionError):
-            return json.loads(text)
-    if base in (list, tuple, set, frozenset):
-        return [each.strip() for each in text.split(",") if each.strip()]
-    return text

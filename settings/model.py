@@ -10,12 +10,11 @@ from pydantic_settings import SettingsConfigDict
 
 from settings.cache.model import CacheSettings, RedisSettings
 from settings.database.model import DatabaseSettings
-from settings.explain import is_secret, is_url
+from settings.explain import secrets_in
 from settings.logs.model import LogsSettings
-from settings.problems import Problem, url_secrets
+from settings.problems import Problem
 from settings.room import RoomSettings, wrong
 from settings.status.model import StatusSettings
-from settings.urls import text_of
 from settings.websocket.model import WebSocketSettings
 from settings.workers.model import WorkersSettings
 
@@ -128,10 +127,9 @@ class Settings:
     @property
     def secrets(self) -> frozenset[str]:
         """Every text that must not be shown: secret values, and the passwords of URLs."""
-        values = [
+        fields = [
             (name, info, getattr(model, name))
             for model in self.rooms.values()
             for name, info in type(model).model_fields.items()
         ]
-        texts = [(name, text_of(value)) for name, info, value in values if value and is_secret(name, info)]
-        return frozenset(each for name, text in texts for each in (url_secrets(text) if is_url(name) else {text}))
+        return frozenset(each for name, info, value in fields for each in secrets_in(name, info, value) if each)

@@ -8,7 +8,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from settings.explain import explained, parts_of, surprised
+from settings.explain import explained, surprised
+from settings.fields import is_secret, parts_of
 from settings.problems import Problem, SettingsError
 
 
@@ -83,6 +84,8 @@ class RoomSettings(BaseSettings):
         found: dict[tuple[str, str], Problem] = {}
         for detail in details:
             field = str(detail["loc"][0]) if detail["loc"] else ""
-            name = cls.variable(field) if field in cls.model_fields else cls.__name__
-            found.setdefault((name, detail["type"]), explained(name, cls.model_fields.get(field), detail))
+            info = cls.model_fields.get(field)
+            secret = info is not None and is_secret(field, info)
+            problem = explained(cls.variable(field) if info else cls.__name__, info, detail, secret=secret)
+            found.setdefault((problem.variable, problem.message), problem)
         return list(found.values())

@@ -7,20 +7,25 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from settings.explain import innocent
 from settings.room import RoomSettings, wrong
 
 Level = Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"]
 LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 
 
-def _pairs(text: str) -> dict[str, str]:
-    found = {}
-    for each in filter(None, (part.strip() for part in text.split(","))):
-        name, _, level = (piece.strip() for piece in each.partition("="))
-        if not name or level.upper() not in LEVELS:
-            raise wrong("invalid-levels", "a pair is not name=LEVEL", "write sqlalchemy.engine=INFO,werkzeug=WARNING")
-        found[name] = level.upper()
+def _checked_pairs(pairs: Mapping[str, object]) -> dict[str, str]:
+    found = {name: str(level).upper() for name, level in pairs.items()}
+    if bad := [name for name, level in found.items() if not name or level not in LEVELS]:
+        which = f": that of {innocent(bad[0])}" if innocent(bad[0]) != "the value" else ""
+        fix = f"write sqlalchemy.engine=INFO,werkzeug=WARNING; there are {', '.join(LEVELS)}"
+        raise wrong("invalid-levels", f"a pair is not name=LEVEL{which}", fix)
     return found
+
+
+def _pairs(text: str) -> dict[str, str]:
+    parts = [each.partition("=") for each in text.split(",") if each.strip()]
+    return {name.strip(): level.strip() for name, _, level in parts}
 
 
 class LogsSettings(RoomSettings):
@@ -54,7 +59,8 @@ class LogsSettings(RoomSettings):
     @field_validator("levels", mode="before")
     @classmethod
     def _levels(cls, value: object) -> object:
-        return _pairs(value) if isinstance(value, str) else value
+        pairs = _pairs(value) if isinstance(value, str) else value
+        return _checked_pairs(pairs) if isinstance(pairs, Mapping) else value
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

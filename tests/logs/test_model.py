@@ -44,6 +44,13 @@ def test_a_pair_that_is_none_says_how_to_write_it(text: str) -> None:
     assert "write sqlalchemy.engine=INFO,werkzeug=WARNING" in str(caught.value)
 
 
+def test_levels_that_come_as_pairs_are_looked_at_too() -> None:
+    """A mapping, as JSON gives one, has the same words and the same bounds."""
+    assert LogsSettings.model_validate({"levels": {"a": "info"}}).levels == {"a": "INFO"}
+    with pytest.raises(ValueError, match="that of 'a'"):
+        LogsSettings.model_validate({"levels": {"a": "LOUD"}})
+
+
 @pytest.mark.parametrize(
     "values",
     [{"level": "LOUD"}, {"errors_per_minute": -1}, {"summary_interval": 0}, {"summary_interval": "nan"},

@@ -1,5 +1,6 @@
 """A wrong value is explained by what was wanted, and shown when nobody could mind."""
 
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,11 +8,12 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretBytes, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from settings import RoomSettings, SettingsError
-from settings.explain import innocent, is_secret, kind_of, shown
+from settings.example import rows_of
+from settings.explain import innocent, secrets_in, shown
 from settings.problems import MASK, Problem
 
 
@@ -20,6 +22,14 @@ class Colour(Enum):
 
     RED = "red"
     BLUE = "blue"
+
+
+class InnerSettings(BaseModel):
+    """A part of a model."""
+
+    size: int = 1
+    password: str = "Zq9inner"
+    url: str = "redis://:Zq9inUrl@h/0"
 
 
 class KitSettings(RoomSettings):
@@ -37,11 +47,19 @@ class KitSettings(RoomSettings):
     name: str = Field("kit", min_length=2, max_length=5)
     words: Annotated[list[str], NoDecode] = []  # noqa: RUF012 - pydantic copies it
     levels: Annotated[dict[str, str], NoDecode] = {}  # noqa: RUF012 - pydantic copies it
-    api_token: str = ""
-    key: SecretStr | None = None
+    plate: str = Field("ZH", pattern="^[A-Z]{2}$")
+    price: Decimal = Decimal(1)
+    numbers: Annotated[list[int], NoDecode] = []  # noqa: RUF012 - pydantic copies it
+    sizes: Annotated[dict[str, int], NoDecode] = {}  # noqa: RUF012 - pydantic copies it
+    api_token: str = Field("", max_length=9)
+    tokens: Annotated[list[SecretStr], NoDecode] = []  # noqa: RUF012 - pydantic copies it
+    passwords: Annotated[dict[str, str], NoDecode] = {}  # noqa: RUF012 - pydantic copies it
+    blob: SecretBytes = SecretBytes(b"")
+    inner: InnerSettings = InnerSettings()
+    key: SecretStr | None = Field(None, max_length=9)
 
 
-def problem(**values: str) -> Problem:
+def problem(**values: object) -> Problem:
     """Return the one problem of these values."""
     given: dict[str, Any] = dict(values)
     with pytest.raises(SettingsError) as caught:
@@ -65,10 +83,15 @@ def problem(**values: str) -> Problem:
         ("colour", "blu", "unknown-choice", "'blu' is none of red, blue", "set KIT_COLOUR=blue"),
         ("name", "x", "too-short", "too short", "KIT_NAME=kit"),
         ("name", "long name", "too-long", "too long", "KIT_NAME=kit"),
+        ("name", "long name", "too-long", "text of at least 2 and at most 5 characters", "at most 5 characters"),
+        ("plate", "AB-1", "string-pattern-mismatch", "is not text that matches ^[A-Z]{2}$", "KIT_PLATE=ZH"),
+        ("price", "cheap", "decimal-parsing", "'cheap' is not a number", "a number"),
+        ("numbers", ["1", "x"], "invalid-value", "entry 2: input should be a valid integer", "each a whole number"),
+        ("sizes", {"a": "x"}, "invalid-value", "'a': input should be a valid integer", "each a whole number"),
         ("name", "\ud800\ud800", "invalid-character", "not valid Unicode", "KIT_NAME=kit"),
     ],
 )
-def test_a_wrong_value_is_explained(field: str, value: str, code: str, message: str, fix: str) -> None:
+def test_a_wrong_value_is_explained(field: str, value: object, code: str, message: str, fix: str) -> None:
     """Code, what was given and wanted, and a line to paste."""
     found = problem(**{field: value})
     assert found.code == code
@@ -91,22 +114,6 @@ def test_an_innocent_value_is_short_and_plain(text: str) -> None:
         assert not set(text) & set("@/\\'\"=&?#")
 
 
-def test_kinds_are_said_in_words() -> None:
-    """Type and bounds are what a person reads in `.env.example`."""
-    kinds = {field: kind_of(info) for field, info in KitSettings.model_fields.items()}
-    assert kinds["count"] == "a whole number from 1 to 9"
-    assert kinds["share"] == "a number above 0 and below 1"
-    assert kinds["colour"] == "red or blue"
-    assert (kinds["file"], kinds["key"], kinds["on"]) == ("a path", "a secret text", "true or false")
-    assert "commas" in kinds["words"]
-    assert "commas" in kinds["levels"]
-
-
-def test_a_secret_is_known_by_type_or_name() -> None:
-    """A plain text that is called token is hidden like a SecretStr."""
-    assert {field for field, info in KitSettings.model_fields.items() if is_secret(field, info)} == {"api_token", "key"}
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -126,3 +133,29 @@ def test_a_plain_text_that_is_secret_is_masked() -> None:
     assert shown("amqp://u:Zq9@h", secret=True) == MASK
     assert shown("amqp://u:Zq9@h", secret=True, url=True) == "amqp://u:***@h"
     assert shown(SecretStr("redis://u:Zq9@h/0"), url=True) == "redis://u:***@h/0"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("tokens", ["Zq9one", "Zq9two"], MASK), ("passwords", {"a": "Zq9one"}, MASK), ("blob", b"Zq9one", MASK),
+        ("levels", {"a": "b", "api_key": "Zq9one"}, "a=b,api_key=***"),
+        ("inner", InnerSettings(), "size=1,password=***,url=redis://:***@h/0"),
+        ("name", "redis://:Zq9 'one@h/0", "redis://:***@h/0"),
+    ],
+)  # fmt: skip
+def test_a_secret_within_a_value_is_masked(field: str, value: object, text: str) -> None:
+    """Lists, pairs, bytes and inner models of an application hide what they hold, and it is known to the masking."""
+    given: dict[str, Any] = {field: value}
+    model = KitSettings.model_construct(**given)
+    [row] = [row for row in rows_of({"kit": model}, {}) if row.variable == f"KIT_{field.upper()}"]
+    assert row.value == text
+    found = secrets_in(field, KitSettings.model_fields[field], value)
+    assert found
+    assert all(each.startswith("Zq9") for each in found)
+
+
+@pytest.mark.parametrize(("field", "value"), [("api_token", "hunterhunter"), ("key", "hunterhunter")])
+def test_a_wrong_secret_is_not_shown(field: str, value: str) -> None:
+    """A word is innocent everywhere but where a secret should be."""
+    assert "hunter" not in str(problem(**{field: value}))
