@@ -12,7 +12,13 @@ SHORTEST_VALUE = 8
 _WORD = r"(?<![A-Za-z0-9_]){}(?![A-Za-z0-9_])"
 Severity = Literal["error", "warning", "notice"]
 
-_USERINFO = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):(?P<password>{anything})@"
+# What our own advice writes in place of a password is none, where no other @ follows.
+_USERINFO = (
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^:/?#\s@]*):"
+    r"(?!<password>@{other}*{end})(?P<password>{anything})@"
+)
+# In these a name without a password is a password, or a token, that was put in its place.
+_ALONE = r"(?i)^(?P<scheme>(?:rediss?|unix|redis\+socket|wss?|https?|sqs)://)(?P<alone>[^:/?#@]+)@"
 _HIDDEN_OPTION = (
     r"(?i)(?P<name>[?&;](?:[\w.-]*(?:password|passwd|pwd|passfile|secret|token|api_?key|access_?key|signature|sslkey)"
     r"|(?:x[-_])?(?:auth|authorization|bearer|code|credentials?|jwt|key|session|session_?id|sig))=)"
@@ -20,10 +26,11 @@ _HIDDEN_OPTION = (
 )
 # A gateway may give its secret any name.
 _GATEWAY_QUERY = r"(?is)^(?P<gateway>wss?://[^?]*\?)(?P<name>[^=&]*=)?(?P<value>.+)"
-_SCHEME_ALONE = r"(?i)(?:postgres|postgresql|sqlite|redis|rediss|unix|ws|wss|amqp|amqps)(?:\+\w+)?:/?"
+_SCHEME_ALONE = r"(?i)(?:postgres|postgresql|sqlite|redis|rediss|unix|ws|wss|amqp|amqps)(?:\+\w+)?(?::/?)?"
 # In running text a URL ends at white space or a quote. In a text that is one URL, a secret that was not encoded may
 # hold anything, an & too: what stands behind a secret option is hidden with it.
-_USERINFOS = re.compile(_USERINFO.format(anything=r"[^\s'\"]*"))
+_USERINFOS = re.compile(_USERINFO.format(anything=r"[^\s'\"]*", other=r"[^@\s'\"]", end=r"(?:[\s'\"]|$)"))
+_ONE_USERINFO = _USERINFO.format(anything="(?s:.*)", other="[^@]", end="$")
 _HIDDEN_OPTIONS = re.compile(_HIDDEN_OPTION.format(anything=r"[^&\s'\"#]*"))
 
 
@@ -114,9 +121,11 @@ def mask_urls(text: str) -> str:
 def mask_url(url: str) -> str:
     """Return one URL, all of the text, with its password and every secret query parameter masked.
 
-    Of a WebSocket's URL nothing is left behind the first parameter's name.
+    A name without a password is masked too, but for a database's user; of a WebSocket's URL nothing is left behind
+    the first parameter's name.
     """
-    masked = re.sub(_USERINFO.format(anything="(?s:.*)"), rf"\g<scheme>\g<user>:{MASK}@", url)
+    masked = re.sub(_ONE_USERINFO, rf"\g<scheme>\g<user>:{MASK}@", url)
+    masked = re.sub(_ALONE, rf"\g<scheme>{MASK}@", masked)
     masked = re.sub(_GATEWAY_QUERY, rf"\g<gateway>\g<name>{MASK}", masked)
     return re.sub(_HIDDEN_OPTION.format(anything="(?s:.*)"), rf"\g<name>{MASK}", masked)
 
@@ -128,7 +137,8 @@ def url_secrets(text: str) -> set[str]:
     """
     if "://" not in text:
         return set() if re.fullmatch(_SCHEME_ALONE, text) else {text}
-    found = [each["password"] for each in re.finditer(_USERINFO.format(anything="(?s:.*)"), text)]
+    found = [each["password"] for each in re.finditer(_ONE_USERINFO, text)]
+    found += [each["alone"] for each in re.finditer(_ALONE, text)]
     found += [each["value"] for each in re.finditer(_HIDDEN_OPTION.format(anything="(?s:.*)"), text)]
     # A short one, such as a version, would blot out words that merely hold it.
     behind = [each["value"] for each in re.finditer(_GATEWAY_QUERY, text)]

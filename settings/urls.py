@@ -36,9 +36,10 @@ class Scheme(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A URL that was found right, decoded; of the password only whether there is one."""
+    """A URL that was found right, decoded; of user and password only whether they are there."""
 
     scheme: str
+    has_user: bool
     has_password: bool
     host: str
     port: int | None
@@ -109,7 +110,8 @@ def checked_parts(text: str, scheme: Scheme) -> Parts:
     path, _, query = rest[len(authority) :].partition("?")
     if "#" in path + query:
         raise wrong("unescaped-character", "it holds a #, behind which nothing is read", f"remove it; {_UNESCAPED}")
-    return Parts(name, bool(userinfo.partition(":")[2]), host, port, unquote(path), query)
+    user, _, password = userinfo.partition(":")
+    return Parts(name, bool(user), bool(password), host, port, unquote(path), query)
 
 
 def _check_userinfo(authority: str, rest: str) -> None:

@@ -46,7 +46,7 @@ def environment_problems(subject: Subject) -> Iterator[Problem]:
         message = f"it is not set, and {sign} looks like a deployment; the defaults are those of development"
         yield subject.problem("APP_ENV", "warning", "environment-not-set", message, "set APP_ENV=production")
     if subject.live and not subject.is_set("DATABASE_URL"):
-        fix = "set DATABASE_URL=postgresql://user:password@host:5432/database"
+        fix = "set DATABASE_URL=postgresql://user:<password>@host:5432/database"
         message = f"it is not set, and {subject.environment} has no default"
         yield subject.problem("DATABASE_URL", "error", "missing-database-url", message, fix)
     workers = subject.room(WorkersSettings)
@@ -69,11 +69,11 @@ def process_problems(subject: Subject) -> Iterator[Problem]:
     database = subject.database("DATABASE_URL")
     if database is not None and database.is_memory:
         message = f"with {said} each process has an empty database of its own, which ends with it"
-        fix = "use postgresql://user:password@host:5432/database, or a file: sqlite:///app.db"
+        fix = "use postgresql://user:<password>@host:5432/database, or a file: sqlite:///app.db"
         yield subject.problem("DATABASE_URL", "warning", "memory-per-process", message, fix)
     elif database is not None and database.type is DatabaseType.SQLITE:
         message = f"with {said} the processes wait for one another's writes, and no other machine sees the file"
-        fix = "use postgresql://user:password@host:5432/database where several processes write"
+        fix = "use postgresql://user:<password>@host:5432/database where several processes write"
         yield subject.problem("DATABASE_URL", "warning", "sqlite-with-processes", message, fix)
     if subject.room(RedisSettings).url is None and "REDIS_URL" not in subject.failed:
         message = f"it is not set, and with {said} each process has a cache of its own: what one deletes, others keep"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from settings.cache.model import REDIS, RedisSettings
 from settings.checks.subject import Subject
@@ -94,7 +95,8 @@ def _unencrypted(subject: Subject) -> Iterator[Problem]:
     config = subject.database("DATABASE_URL")
     if config is None or config.type is not DatabaseType.POSTGRESQL or "service" in config.options:
         return
-    if "sslmode" not in config.options and not all(is_local(each) for each in (config.host or "").split(",")):
+    chosen = "sslmode" in config.options or subject.sources.environ.get("PGSSLMODE")  # libpq's own variable
+    if not chosen and not all(is_local(each) for each in (config.host or "").split(",")):
         message = "sslmode is not given: without TLS at the server, the password and the data travel in clear"
         fix = "append ?sslmode=require, or better ?sslmode=verify-full&sslrootcert=system, to the URL"
         yield subject.problem("DATABASE_URL", "warning", "sslmode-missing", message, fix)
@@ -108,6 +110,10 @@ def _secrets_in_clear(subject: Subject) -> Iterator[Problem]:
             message = "redis:// sends the password in clear to a host that is not private"
             fix = "use rediss://, or a private address"
             yield subject.problem("REDIS_URL", "warning", "password-in-clear", message, fix)
+        if parts.has_user and not parts.has_password and "password" not in parse_qs(parts.query):
+            message = "it holds a user and no password; a password alone stands behind a colon"
+            fix = "write redis://:<password>@host:6379/0, or redis://user:<password>@host:6379/0"
+            yield subject.problem("REDIS_URL", "warning", "user-without-password", message, fix)
     if socket.url is not None:
         parts = checked_parts(socket.url.get_secret_value(), GATEWAY)
         if parts.scheme == "ws" and (socket.token or parts.has_password) and is_public(parts.host):

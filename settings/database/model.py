@@ -20,7 +20,7 @@ _REFUSED = MappingProxyType({"mysql": "MySQL", "mariadb": "MariaDB", "mssql": "S
                              "mongodb": "MongoDB", "mongodb+srv": "MongoDB", "cockroachdb": "CockroachDB"})  # fmt: skip
 DATABASE = Scheme(
     ("postgresql", "sqlite", "postgres", "postgresql+psycopg2", "postgres+psycopg2", "sqlite+pysqlite"),
-    "postgresql://user:password@host:5432/database or sqlite:///app.db",
+    "postgresql://user:<password>@host:5432/database or sqlite:///app.db",
     instead=_INSTEAD,
     refused=_REFUSED,
 )

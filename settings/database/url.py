@@ -15,7 +15,7 @@ _TYPES = {
 }
 _DRIVERS = {DatabaseType.POSTGRESQL: "psycopg2", DatabaseType.SQLITE: "pysqlite"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_FORMS = "use postgresql://user:password@host:5432/database or sqlite:///file.db"
+_FORMS = "use postgresql://user:<password>@host:5432/database or sqlite:///file.db"
 
 
 def _type_of(name: str) -> DatabaseType:

@@ -211,7 +211,7 @@ def parse_postgresql(rest: str) -> DatabaseConfig:
     database = named.get("dbname") or decoded(shape["database"] or "", "database name")
     if not database and "service" not in options:
         raise UnusableURLError(
-            "missing-database", "the URL names no database", "write postgresql://user:password@host:5432/database"
+            "missing-database", "the URL names no database", "write postgresql://user:<password>@host:5432/database"
         )
     config = DatabaseConfig(
         DatabaseType.POSTGRESQL,

@@ -131,6 +131,20 @@ def test_no_half_of_an_unescaped_password_is_shown(separator: str) -> None:
     assert "9qZ" not in said
 
 
+def test_advice_is_shown_as_it_is_to_be_written() -> None:
+    """An example in a fix is no secret, whatever was given: it can be pasted and filled in."""
+    for text in ("app", "postgresql", "db.example.com/app"):
+        [problem] = inspect_settings({"DATABASE_URL": text}, folder=NOWHERE).problems
+        assert "***" not in problem.message + problem.fix, text
+
+
+@pytest.mark.parametrize("url", ["sqlite:///u:Zq9@h/d", "sqlite:///postgresql://u:Zq9@h/d", "redis://Zq9@h/0"])
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "WORKERS_BROKER_URL", "DATABASE_FALLBACK_URL"])
+def test_a_password_in_an_odd_place_is_not_shown(variable: str, url: str) -> None:
+    """A server's URL behind sqlite:///, and a password without its colon, are seen for what they are."""
+    assert "Zq9" not in everything_said({variable: url})
+
+
 def test_nothing_stands_behind_the_error() -> None:
     """The error has no context and no cause: pydantic's would hold the values."""
     with pytest.raises(SettingsError) as caught:

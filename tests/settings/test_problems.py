@@ -70,7 +70,30 @@ def test_what_a_server_takes_for_a_kind_of_password_is_no_password() -> None:
     assert mask_url("postgresql://h/d?require_auth=scram-sha-256") == "postgresql://h/d?require_auth=scram-sha-256"
 
 
-@pytest.mark.parametrize("text", ["sqlite:", "REDIS:/", "postgresql+psycopg2:"])
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("redis://Zq9@h/0", "redis://***@h/0"), ("REDISS://Zq9@h", "REDISS://***@h"), ("unix://Zq9@/s", "unix://***@/s"),
+        ("wss://Zq9@h/x", "wss://***@h/x"), ("https://Zq9@github.com/a", "https://***@github.com/a"),
+        ("postgresql://app@h/d", "postgresql://app@h/d"), ("redis://h/a@b", "redis://h/a@b"),
+    ],
+)  # fmt: skip
+def test_a_name_in_place_of_a_password_is_masked(url: str, masked: str) -> None:
+    """Who forgets the colon writes the password as a name; the user of a database is one."""
+    assert mask_url(url) == masked
+    assert url_secrets(url) == ({"Zq9"} if "Zq9" in url else set())
+
+
+@pytest.mark.parametrize("around", ["{}", "write {} or another", "'{}'"])
+def test_advice_can_be_read(around: str) -> None:
+    """The place of a password in our own examples is none, and nothing can hide behind it."""
+    advice = around.format("postgresql://user:<password>@host:5432/database")
+    assert mask_urls(advice) == advice
+    assert "Zq9" not in mask_urls(around.format("postgresql://user:<password>@Zq9@host/d"))
+    assert "Zq9" not in mask_url("postgresql://user:<password>@ Zq9@host/d")
+
+
+@pytest.mark.parametrize("text", ["sqlite:", "REDIS:/", "postgresql+psycopg2:", "postgresql"])
 def test_a_scheme_alone_is_no_secret(text: str) -> None:
     """Where no more than a scheme was written, the sentence that explains it must stay readable."""
     assert url_secrets(text) == set()

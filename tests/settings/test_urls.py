@@ -64,6 +64,7 @@ DATABASE = [
     ("postgresql://u:p@ss@h/d", "unescaped-character", "%40"),
     ("postgresql://u:p/ss@h/d", "unescaped-character", "%2F"),
     ("postgresql://u:p?ss@h/d", "unescaped-character", "%3F"), ("sqlite://app.db", "invalid-path", "sqlite:///"),
+    ("sqlite:///u:p@h/d", "invalid-path", "postgresql://"), ("sqlite:///postgres://h/d", "invalid-path", "postgresql://"),
 ]  # fmt: skip
 TABLE = [
     *((RedisSettings, "url", *row) for row in REDIS),

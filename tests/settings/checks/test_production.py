@@ -37,6 +37,7 @@ def test_a_safe_production_needs_no_word() -> None:
         ("DATABASE_URL", "postgresql://app@localhost,10.0.0.1/app", "sslmode-missing"),
         ("REDIS_URL", "redis://:pw@c.example.com", "password-in-clear"),
         ("REDIS_URL", "redis://:pw@8.8.8.8", "password-in-clear"),
+        ("REDIS_URL", "rediss://Zq9@c.example.com", "user-without-password"),
     ],
 )  # fmt: skip
 def test_each_foot_gun_is_a_warning(variable: str, value: str, code: str) -> None:
@@ -63,6 +64,11 @@ def test_a_first_pause_above_the_ceiling_is_a_warning() -> None:
 def test_a_local_database_needs_no_tls(url: str) -> None:
     """Sockets and loopback are not overheard; and who wrote sslmode has decided."""
     assert codes(DATABASE_URL=url) == []
+
+
+def test_libpqs_own_variable_decides_too() -> None:
+    """PGSSLMODE in the environment is what libpq takes when the URL says nothing."""
+    assert codes(DATABASE_URL="postgresql://app@db.example.com/app", PGSSLMODE="require") == []
 
 
 @pytest.mark.parametrize(
