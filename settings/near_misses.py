@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from operator import itemgetter
 
 from settings.problems import Problem
 
@@ -51,11 +52,11 @@ def distance(left: str, right: str, most: int) -> int:
 
 
 def nearest(word: str, known: Iterable[str], *, most: int) -> str | None:
-    """Return the known word that is at most `most` edits away, the nearest of them; None when there is none."""
+    """Return the known word that is at most `most` edits away: the nearest, the first of several; None without one."""
     letters = frozenset(word)
     # One edit changes the set of letters by two at the most: this spares nearly every computation.
     close = (each for each in known if len(letters ^ frozenset(each)) <= 2 * most)
-    found = min(((distance(word, each, most), each) for each in close), default=(most + 1, ""))
+    found = min(((distance(word, each, most), each) for each in close), key=itemgetter(0), default=(most + 1, ""))
     return found[1] if found[0] <= most else None
 
 
@@ -68,7 +69,7 @@ def name_problems(names: Iterable[tuple[str, str, str]], known: Collection[str])
     """
     read = {*known, *(f"{name}_FILE" for name in known), "APP_ENV_DIR"}
     by_length: dict[int, list[str]] = defaultdict(list)
-    for each in read:
+    for each in sorted(read):
         by_length[len(each)].append(each)
     problems = []
     for name, value, source in names:

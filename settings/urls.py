@@ -10,10 +10,12 @@ from pydantic import SecretStr
 
 from settings.near_misses import nearest
 from settings.room import wrong
+from settings.url_advice import advice
 
 # Not compiled here: most processes have no such URL, and a check is to cost little.
 _SCHEME = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/*)"
 _HOST = r"(?s)(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?"
+_BARE_ADDRESS = r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"
 _UNESCAPED = "in a user name or password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, [ as %5B"
 
 
@@ -26,6 +28,8 @@ class Scheme(NamedTuple):
         instead: Well-known wrong schemes, and what to write instead.
         refused: Schemes that name something which is not served, and its name.
         hostless: Schemes whose URL needs no host.
+        examples: Right URLs of schemes that are written in another way, by scheme.
+        file_example: A right URL of a file or a socket; empty where there is none.
     """
 
     known: tuple[str, ...]
@@ -33,6 +37,8 @@ class Scheme(NamedTuple):
     instead: Mapping[str, str] = MappingProxyType({})
     refused: Mapping[str, str] = MappingProxyType({})
     hostless: frozenset[str] = frozenset()
+    examples: Mapping[str, str] = MappingProxyType({})
+    file_example: str = ""
 
 
 class Parts(NamedTuple):
@@ -59,12 +65,13 @@ def check_scheme(text: str, scheme: Scheme) -> str:
         PydanticCustomError: With the code `missing-scheme`, `unknown-driver` or `unknown-scheme`.
     """
     found = re.match(_SCHEME, text)
-    if found is None or (len(found["slashes"]) < 2 and found["scheme"].lower() not in scheme.known):
-        message = f"it does not begin with {_listed(scheme.known[:3])}"
-        raise wrong("missing-scheme", message, f"write {scheme.example}")
+    if found is None or len(found["slashes"]) < 2:
+        fix = advice(text, scheme.known, scheme.example, scheme.file_example)
+        name = found["scheme"].lower() if found else ""
+        if name in scheme.known:
+            raise wrong("missing-scheme", f"{name}: is not followed by //", fix)
+        raise wrong("missing-scheme", f"it does not begin with {_listed(scheme.known[:3])}", fix)
     name = found["scheme"].lower()
-    if len(found["slashes"]) < 2:
-        raise wrong("missing-scheme", f"{name}: is not followed by //", f"write {scheme.example}")
     if name not in scheme.known:
         raise _unknown(name, scheme)
     return name
@@ -156,13 +163,13 @@ def _host_and_port(where: str, scheme: Scheme, name: str) -> tuple[str, int | No
         message = "it names several hosts, as Sentinel and Cluster have; one server is served"
         raise wrong("several-hosts", message, f"write {scheme.example}")
     found = re.fullmatch(_HOST, where)
-    if found is None:
+    if found is None or re.fullmatch(_BARE_ADDRESS, where):
         raise wrong("invalid-host", "the host cannot be read", "write an IPv6 address in brackets, as in [::1]:6379")
     host = unquote(found["address"] or found["name"] or "")
     if host:
         _check_host(host)
     elif name not in scheme.hostless:
-        raise wrong("missing-host", "it names no host", f"write {scheme.example}")
+        raise wrong("missing-host", "it names no host", f"write {scheme.examples.get(name, scheme.example)}")
     return host, _port(found["port"])
 
 

@@ -27,6 +27,7 @@ REDIS = Scheme(
          for name in (word, f"redis+{word}", f"rediss+{word}", f"redis-{word}", f"rediss-{word}")}
     ),
     hostless=frozenset({"unix"}),
+    file_example=_SOCKET,
 )  # fmt: skip
 
 

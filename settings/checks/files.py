@@ -19,8 +19,9 @@ def file_problems(subject: Subject) -> Iterator[Problem]:
         if config is None:
             continue
         # Of the text as it was written: the room holds it normalised, with nothing left to warn of.
-        for message in DatabaseURLParser.validate_url(subject.sources.text(variable) or "").warnings:
-            yield subject.problem(variable, "warning", "unusual-url", message, "write it as it is meant, or leave it")
+        for warning in DatabaseURLParser.validate_url(subject.sources.text(variable) or "").warnings:
+            message, _, fix = warning.partition("; ")
+            yield subject.problem(variable, "warning", "unusual-url", message, fix)
         if config.file is not None and config.options.get("mode", "rwc") != "ro":
             yield from _look_at(subject, variable, config.file, config)
 

@@ -7,7 +7,7 @@ from settings.checks.subject import Subject
 from settings.problems import Problem, Severity
 
 _EXPANSION = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
-_WORDS = r"change[-_ ]?me|changeit|fixme|todo|replace[-_ ]?me|your[-_][a-z_-]+|x{4,}"
+_WORDS = r"change[-_ ]?me|changeit|fixme|todo|replace[-_ ]?me|your[-_][a-z_-]+|x{4,}|\*{3,}"
 _WHOLE = rf"(?i){_WORDS}|<[^<>]+>"
 _IN_A_URL = rf"(?i)(?<=[/:@])({_WORDS}|<[^<>@/]+>)(?=[:@/?]|$)"
 
@@ -33,5 +33,5 @@ def _kind(text: str) -> tuple[str, str] | None:
         message = "it still holds ${…}, which is expanded in .env files only, where the other name is set"
         return message, "set {} to the value itself"
     if re.fullmatch(_WHOLE, text) or ("://" in text and re.search(_IN_A_URL, text)):
-        return "it still holds a placeholder from an example", "set {} to a value of your own"
+        return "it still holds a placeholder from an example, or a mask", "set {} to a value of your own"
     return None

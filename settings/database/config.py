@@ -40,7 +40,7 @@ class ValidationResult:
     Attributes:
         is_valid: Whether the driver opens it.
         error_message: What is wrong, masked; empty when valid.
-        warnings: What is allowed but seldom meant, masked.
+        warnings: What is allowed but seldom meant, masked: each a cause, and behind "; " what to do.
         code: Stable kebab-case word of the error; empty when valid.
         fix: What to write instead; empty when valid.
     """
@@ -71,7 +71,7 @@ class DatabaseConfig:
         password: Decoded password.
         code: Stable kebab-case word of the error; empty when valid.
         fix: What to write instead; empty when valid.
-        warnings: What is allowed but seldom meant, masked.
+        warnings: What is allowed but seldom meant, masked: each a cause, and behind "; " what to do.
     """
 
     type: DatabaseType

@@ -18,17 +18,20 @@ _INSTEAD = MappingProxyType({"postgre": "postgresql", "pgsql": "postgresql", "ps
                              "postgis": "postgresql", "sqlite3": "sqlite", "file": "sqlite"})  # fmt: skip
 _REFUSED = MappingProxyType({"mysql": "MySQL", "mariadb": "MariaDB", "mssql": "SQL Server", "oracle": "Oracle",
                              "mongodb": "MongoDB", "mongodb+srv": "MongoDB", "cockroachdb": "CockroachDB"})  # fmt: skip
+_FILES = "sqlite:///app.db, or with four slashes sqlite:////srv/app.db, or sqlite:///:memory:"
 DATABASE = Scheme(
     ("postgresql", "sqlite", "postgres", "postgresql+psycopg2", "postgres+psycopg2", "sqlite+pysqlite"),
     "postgresql://user:<password>@host:5432/database or sqlite:///app.db",
     instead=_INSTEAD,
     refused=_REFUSED,
+    file_example=_FILES,
 )
 FALLBACK = Scheme(
     ("sqlite", "sqlite+pysqlite"),
     "sqlite:///fallback.db",
     instead=_INSTEAD,
-    refused=MappingProxyType(dict.fromkeys(("postgresql", "postgres"), "a fallback on PostgreSQL")),
+    refused=MappingProxyType({**_REFUSED, **dict.fromkeys(("postgresql", "postgres"), "a fallback on PostgreSQL")}),
+    file_example=_FILES,
 )
 
 

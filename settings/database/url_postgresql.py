@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from settings.database.config import DatabaseConfig, DatabaseType, UnusableURLError, fits_authority, render_url
 from settings.database.url_options import decoded, each_once, read_options
+from settings.near_misses import nearest
 
 # The userinfo is SQLAlchemy's (sqlalchemy.engine.url._parse_url); the hosts are libpq's, which may be several.
 _SHAPE = re.compile(
@@ -14,6 +15,7 @@ _SHAPE = re.compile(
     re.DOTALL,
 )
 _HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>.*))?")
+_BARE_ADDRESS = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*")
 _HOST_AND_PORT = re.compile(r"(?P<host>[a-zA-Z0-9\-.]*):(?P<port>\d*)")
 _HOST_NAME = re.compile(r"[\w.\-:%]*|[/@][^,]*")
 # Options of libpq 17 (postgresql.org/docs/17/libpq-connect.html), but for the five that are parts of the URL.
@@ -68,7 +70,8 @@ def _port(text: str) -> str:
 def _host(text: str) -> str:
     host = decoded(text, "host")
     if not _HOST_NAME.fullmatch(host):
-        raise UnusableURLError("invalid-host", "the host holds a character that no host name has", _ENCODE)
+        fix = f"write a name or an address; if it is the rest of a password, {_ENCODE}"
+        raise UnusableURLError("invalid-host", "the host holds a character that no host name has", fix)
     return host
 
 
@@ -76,7 +79,7 @@ def _authority(text: str) -> tuple[Hosts, Ports]:
     hosts, ports = [], []
     for each in text.split(","):
         found = _HOST.fullmatch(each)
-        if found is None:
+        if found is None or _BARE_ADDRESS.fullmatch(each):
             raise UnusableURLError(
                 "invalid-host", "the host cannot be read", "write an IPv6 address in brackets: [::1]:5432"
             )
@@ -151,12 +154,13 @@ def _host_as_written(text: str) -> str:
 def _check_options(options: Mapping[str, str]) -> None:
     for name, value in options.items():
         if name not in _VALUES:
-            raise UnusableURLError(
-                "unknown-option", f"libpq knows no option {name!r}", "remove it, or look for a typing error"
-            )
+            near = nearest(name, (*_VALUES, *_PARTS), most=2)
+            fix = f"did you mean {near}? else remove it" if near else "remove it, or look for a typing error"
+            raise UnusableURLError("unknown-option", f"libpq knows no option {name!r}", fix)
         wanted = _VALUES[name]
         if wanted is not None and not re.fullmatch(wanted, value):
-            fix = f"give {name} a value that libpq documents"
+            listed = wanted.replace("|", ", ") if re.fullmatch(r"[\w|-]+", wanted) else "one that libpq documents"
+            fix = f"give {name} a value that is known: {listed}"
             raise UnusableURLError("invalid-option", f"the value of the option {name!r} cannot be used", fix)
 
 
@@ -172,13 +176,15 @@ def _warnings(shape: re.Match[str], options: Mapping[str, str]) -> tuple[str, ..
     found = []
     if re.search(r"[:/?#\s]|%(?![0-9A-Fa-f]{2})", shape["password"] or ""):
         found.append(
-            "the password holds : / ? # % or a blank that should be percent-encoded: write : as %3A, / as %2F, "
+            "the password holds : / ? # % or a blank that should be percent-encoded; write : as %3A, / as %2F, "
             "? as %3F, # as %23, % as %25, a blank as %20"
         )
     if "#" in (shape["database"] or ""):
-        found.append("a # and what stands behind it are read as part of the database's name; if meant so, write %23")
+        found.append(
+            "a # and what stands behind it are read as part of the database's name; remove them, or write # as %23"
+        )
     if options.get("connect_timeout", "1").strip() in {"0", "-1"}:
-        found.append("connect_timeout=0 waits without end")
+        found.append("connect_timeout=0 waits without end; remove it, and set DATABASE_CONNECT_TIMEOUT")
     return tuple(found)
 
 

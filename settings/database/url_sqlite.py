@@ -120,12 +120,14 @@ def _database(path: str, options: Mapping[str, str], folder: Path | None) -> str
 
 def _warnings(path: str) -> tuple[str, ...]:
     found = []
-    if ntpath.splitdrive(path)[0] and os.name != "nt":
-        found.append("this is a Windows path; here it is a file of that name in the working directory")
+    if re.match(r"/?[A-Za-z]:[\\/]|\\\\", path) and os.name != "nt":
+        cause = "this is a Windows path, which here is a file of that name in the working directory"
+        found.append(f"{cause}; write the path of this system, as in sqlite:////srv/app.db")
     if path.startswith("~"):
-        found.append("~ is not expanded: it is a folder of that name in the working directory")
+        cause = "~ is not expanded: it is a folder of that name in the working directory"
+        found.append(f"{cause}; write the whole path, as in sqlite:////home/shop/app.db")
     if path.endswith("/"):
-        found.append("the path ends with /, which names a folder")
+        found.append("the path ends with /, which names a folder; name a file in it, as in sqlite:///folder/app.db")
     return tuple(found)
 
 

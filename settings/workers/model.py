@@ -11,12 +11,15 @@ from pydantic_settings import SettingsConfigDict
 from settings.room import RoomSettings, wrong
 from settings.urls import Scheme, check_redis_database, checked_parts, text_of
 
+_AMQP = "amqp://user:<password>@host:5672//"
 BROKER = Scheme(
-    ("redis", "rediss", "redis+socket", "unix", "amqp", "amqps", "pyamqp", "sqs", "memory"),
+    ("redis", "amqp", "rediss", "amqps", "redis+socket", "unix", "pyamqp", "sqs", "memory"),
     "redis://host:6379/0",
     instead=MappingProxyType({"rabbitmq": "amqp", "http": "amqp", "https": "amqps", "tcp": "redis"}),
     refused=MappingProxyType({"sentinel": "Redis Sentinel", "redis+sentinel": "Redis Sentinel"}),
     hostless=frozenset({"redis+socket", "unix", "sqs", "memory"}),
+    examples=MappingProxyType(dict.fromkeys(("amqp", "amqps", "pyamqp"), _AMQP)),
+    file_example="redis+socket:///run/redis/redis.sock",
 )
 
 

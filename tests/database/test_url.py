@@ -28,7 +28,7 @@ INVALID = [
     ("postgresql://h:54x2/d", "invalid-port"),
     ("postgresql://h:-1/d", "invalid-port"),
     ("postgresql://h1:1,h2:2,h3/d?host=a,b", "invalid-host"),
-    ("postgresql://::1/d", "invalid-port"),
+    ("postgresql://::1/d", "invalid-host"),
     ("postgresql://a[::1]/d", "invalid-host"),
     ("postgresql://[::1/d", "invalid-host"),
     ("postgresql://h a/d", "invalid-host"),

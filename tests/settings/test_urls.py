@@ -37,6 +37,8 @@ REDIS = [
     ("redis://h\0/0", "invalid-character", "remove it"), ("redis://h\u200b/0", "invalid-character", "remove it"),
     ("redis://a..b/0", "invalid-host", "name or address"), ("redis://[::1/0", "invalid-host", "brackets"),
     ("redis://h1:1,h2:2/0", "several-hosts", "redis://host"), ("redis://h/0?db=x", "invalid-database", "its number"),
+    ("redis//h", "missing-scheme", "begin it with redis://"), ("unix:/run/a.sock", "missing-scheme", "unix:///run"),
+    ("redis://::1/0", "invalid-host", "brackets"),
     ("redis://h%00/0", "invalid-host", "name or address"), ("redis://h%20x/0", "invalid-host", "name or address"),
     ("redis://*:6379/0", "invalid-host", "name or address"), ("redis://[g::1]/0", "invalid-host", "name or address"),
 ]  # fmt: skip
@@ -48,7 +50,7 @@ WS = [
 ]  # fmt: skip
 BROKER = [
     ("mysql://h", "unknown-scheme", "redis://"), ("rabbitmq://h", "unknown-scheme", "amqp://"),
-    ("sentinel://h", "unknown-scheme", "redis://"), ("amqp://", "missing-host", "redis://"),
+    ("sentinel://h", "unknown-scheme", "redis://"), ("amqp://", "missing-host", "amqp://"),
     ("redis://h/zero", "invalid-database", "its number"),
 ]  # fmt: skip
 DATABASE = [
@@ -64,6 +66,10 @@ DATABASE = [
     ("postgresql://u:p@ss@h/d", "unescaped-character", "%40"),
     ("postgresql://u:p/ss@h/d", "unescaped-character", "%2F"),
     ("postgresql://u:p?ss@h/d", "unescaped-character", "%3F"), ("sqlite://app.db", "invalid-path", "sqlite:///"),
+    ("postgresql:db/app", "missing-scheme", "begin it with postgresql://"), ("sqlite:a.db", "missing-scheme", "sqlite:///"),
+    ("postgresql://::1/d", "invalid-host", "brackets"), ("postgresql://h /d", "invalid-host", "a name or an address"),
+    ("postgresql://h/d?sslmod=require", "unknown-option", "did you mean sslmode?"),
+    ("postgresql://h/d?sslmode=on", "invalid-option", "prefer, require, verify-ca"),
     ("sqlite:///u:p@h/d", "invalid-path", "postgresql://"), ("sqlite:///postgres://h/d", "invalid-path", "postgresql://"),
 ]  # fmt: skip
 TABLE = [

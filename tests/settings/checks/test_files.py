@@ -98,3 +98,18 @@ def test_a_log_file_that_cannot_be_is_a_warning(tmp_path: Path, name: str, *, to
     found = inspect_settings({"LOG_FILE": str(tmp_path / name)}, folder=Path("/nonexistent-folder")).problems
     wanted = [("LOG_FILE", "unusable-log-file", "warning")] if told else []
     assert [(each.variable, each.code, each.severity) for each in found] == wanted
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("sqlite:///~/app.db", "write the whole path"), ("sqlite:///C:\\app.db", "write the path of this system"),
+        ("postgresql://u:p:q@localhost/d", "write : as %3A"), ("postgresql://localhost/d#x", "write # as %23"),
+    ],
+)  # fmt: skip
+def test_what_is_seldom_meant_comes_with_its_fix(url: str, fix: str) -> None:
+    """A warning of the URL's own says what to write instead."""
+    found = inspect_settings({"DATABASE_URL": url}, folder=Path("/nonexistent-folder")).problems
+    [problem] = [each for each in found if each.code == "unusual-url"]
+    assert fix in problem.fix
+    assert fix not in problem.message

@@ -16,7 +16,7 @@ def severities(environment: str, **variables: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "value", ["changeme", "CHANGE-ME", "change_me", "<token>", "<64 random hex digits>", "${TOKEN}", "a${TOKEN:-}b",
-              "xxxx", "your-token-here", "TODO"],
+              "xxxx", "your-token-here", "TODO", "***"],
 )  # fmt: skip
 def test_a_placeholder_is_told(value: str) -> None:
     """It is an error where the application is served, and a warning where it is developed."""
@@ -26,7 +26,8 @@ def test_a_placeholder_is_told(value: str) -> None:
 
 @pytest.mark.parametrize(
     "url", ["postgresql://app:changeme@h/d", "postgresql://<user>:x@h/d", "postgresql://u:${PW}@h/d",
-            "postgresql://u:p@<host>/d", "postgresql://u:p@h/<database>"],
+            "postgresql://u:p@<host>/d", "postgresql://u:p@h/<database>",
+            "postgresql+psycopg2://app:***@h/d"],
 )  # fmt: skip
 def test_a_part_of_a_url_may_be_one(url: str) -> None:
     """User, password, host and database of a URL are looked at one by one; a URL that is wrong anyway is told once."""
