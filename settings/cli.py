@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -63,12 +64,14 @@ def _inspect(options: argparse.Namespace) -> Inspection:
     if options.env:
         environ.pop("APP_ENV_FILE", None)
         environ["APP_ENV"] = options.env
-    return inspect_settings(environ)
+    with redirect_stdout(sys.stderr):  # what the application's modules print is not the report
+        return inspect_settings(environ)
 
 
 def _example(_options: argparse.Namespace) -> int:
     # Of the models, not of what they hold: a required variable is not set where an example is wanted.
-    own, _ = named_models(Sources(os.environ).value("APP_SETTINGS"))
+    with redirect_stdout(sys.stderr):
+        own, _ = named_models(Sources(os.environ).value("APP_SETTINGS"))
     sys.stdout.write(example_text({**ROOMS, **own}))
     return VALID
 

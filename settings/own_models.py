@@ -1,15 +1,18 @@
 """The application's own settings models: those that APP_SETTINGS names, and those given to `bootstrap()`."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from settings.model import ROOMS, Settings
+from settings.near_misses import nearest
 from settings.problems import Problem
 from settings.room import RoomSettings
 from settings.sources import Value
 
+_NAME = r"[A-Za-z_][\w.]{0,80}"
 _FORM = "write module:Class of a subclass of settings.RoomSettings, several with commas between"
 
 
@@ -47,14 +50,33 @@ def _imported(name: str, origin: str) -> type[RoomSettings] | Problem:
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)  # as `flask` and `python -m` have it, and a console script has not
     try:
-        model = getattr(import_module(module), attribute)
-    except Exception as error:  # noqa: BLE001 - an import runs the application's code, which may raise anything
-        # Its words are not shown: they may quote the value that the application stumbled over.
-        return Problem("APP_SETTINGS", "error", "unknown-model",
-                       f"{name} cannot be imported: {type(error).__name__}", _FORM, origin)  # fmt: skip
-    if not (isinstance(model, type) and issubclass(model, RoomSettings)):
-        return Problem("APP_SETTINGS", "error", "unknown-model", f"{name} is no RoomSettings", _FORM, origin)
-    return model
+        model = getattr(import_module(module), attribute, None)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an import runs the application's code: it may do anything
+        return _unknown(name, f"cannot be imported: {_reason(error)}", origin)
+    if model is None:
+        classes = [each for each, found in vars(sys.modules[module]).items() if _is_room(found)]
+        near = nearest(attribute, classes, most=3) if attribute else None
+        return _unknown(name, f"names no class of {module}{f'; did you mean {near}?' if near else ''}", origin)
+    if not _is_room(model):
+        return _unknown(name, "is no RoomSettings", origin)
+    found: type[RoomSettings] = model
+    return found
+
+
+def _is_room(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, RoomSettings) and found is not RoomSettings
+
+
+def _reason(error: BaseException) -> str:
+    """Return why an import failed, without the error's words: they may quote what the application stumbled over."""
+    if isinstance(error, ModuleNotFoundError) and error.name is not None and re.fullmatch(_NAME, error.name):
+        return f"there is no module {error.name}"
+    return type(error).__name__
+
+
+def _unknown(name: str, message: str, origin: str) -> Problem:
+    subject = name if re.fullmatch(rf"{_NAME}(:\w*)?", name) else "the value"  # which may be a secret in a wrong place
+    return Problem("APP_SETTINGS", "error", "unknown-model", f"{subject} {message}", _FORM, origin)
 
 
 def _clash(model: type[RoomSettings], found: Mapping[str, type[RoomSettings]], origin: str) -> Problem | None:

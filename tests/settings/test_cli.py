@@ -188,6 +188,17 @@ def test_example_is_the_file_of_this_project(tmp_path: Path) -> None:
     assert "#SHOP_SIZE=3" in run(tmp_path, "example", APP_SETTINGS="shop:ShopSettings").stdout
 
 
+@pytest.mark.parametrize("arguments", [["check", "--format", "json"], ["show", "--format", "json"], ["example"]])
+def test_a_module_that_prints_is_not_in_the_report(tmp_path: Path, arguments: list[str]) -> None:
+    """Standard output carries the report alone, whatever the application's modules print while they are imported."""
+    (tmp_path / "loud.py").write_text(
+        "from settings import RoomSettings\nprint('hello')\nclass LoudSettings(RoomSettings):\n    size: int = 3\n"
+    )
+    done = run(tmp_path, *arguments, APP_SETTINGS="loud:LoudSettings")
+    assert "hello" not in done.stdout
+    assert done.stderr == "hello\n"
+
+
 def test_example_has_a_room_whose_required_variable_is_not_set(tmp_path: Path) -> None:
     """The example tells what to set, so that it cannot ask for it."""
     (tmp_path / "billing.py").write_text(

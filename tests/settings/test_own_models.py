@@ -120,6 +120,29 @@ def test_what_cannot_be_used_is_a_problem(module: str, name: str) -> None:
     assert problems({"APP_SETTINGS": name.format(module=module)}) == [("APP_SETTINGS", "unknown-model")]
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere_at_all:X", "nowhere_at_all:X cannot be imported: there is no module nowhere_at_all"),
+        ("{module}:ShipingSettings", "did you mean ShippingSettings?"), ("{module}:Foreign", "is no RoomSettings"),
+        ("{module}", "names no class of {module}"), ("Zq9/s3cret=:x", "the value cannot be imported"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_name_is_told(module: str, name: str, message: str) -> None:
+    """The module that is not there, the class that was meant; and not what can be no name."""
+    environ = {"APP_SETTINGS": name.format(module=module)}
+    [problem] = inspect_settings(environ, folder=Path("/nonexistent")).problems
+    assert message.format(module=module) in problem.message
+    assert "Zq9" not in problem.message
+
+
+def test_a_module_that_leaves_does_not_end_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sys.exit()` in the application's module would end `check` in silence, and with the status of success."""
+    (tmp_path / "app_that_leaves.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert problems({"APP_SETTINGS": "app_that_leaves:X"}) == [("APP_SETTINGS", "unknown-model")]
+
+
 def test_a_module_that_fails_does_not_end_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the application's code raises while it is imported is one problem, without its words."""
     (tmp_path / "app_that_fails.py").write_text("raise RuntimeError('Zq9')\n")
