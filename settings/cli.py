@@ -71,9 +71,12 @@ def _inspect(options: argparse.Namespace) -> Inspection:
 def _example(_options: argparse.Namespace) -> int:
     # Of the models, not of what they hold: a required variable is not set where an example is wanted.
     with redirect_stdout(sys.stderr):
-        own, _ = named_models(Sources(os.environ).value("APP_SETTINGS"))
+        own, problems = named_models(Sources(os.environ).value("APP_SETTINGS"))
     sys.stdout.write(example_text({**ROOMS, **own}))
-    return VALID
+    paper = Paper(sys.stderr)
+    for each in problems:
+        print(_problem_text(paper, each), file=sys.stderr)
+    return PROBLEMS if problems else VALID
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -129,7 +129,7 @@ class Sources:
                     content = file.read(SECRET_FILE_BYTES + 1)
                 cause = "is larger than 64 KiB, which no secret is" if len(content) > SECRET_FILE_BYTES else ""
                 if not cause:
-                    return stripped(content.decode("utf-8"))
+                    return self._filled(stripped(content.decode("utf-8-sig")), pointer, path, origin)
         except UnicodeDecodeError:
             cause = "is not UTF-8 text"
         except (OSError, ValueError) as error:
@@ -137,6 +137,13 @@ class Sources:
         fix = f"let {pointer} name a readable file that holds the value alone"
         self._note(Problem(pointer, "error", "unreadable-file", f"{_shown_path(path)} {cause}", fix, origin))
         return None
+
+    def _filled(self, text: str, pointer: str, path: str, origin: str) -> str:
+        if not text:
+            message = f"{_shown_path(path)} is empty, which counts as not set"
+            fix = f"write the value into it, or unset {pointer}"
+            self._note(Problem(pointer, "warning", "empty-file", message, fix, origin))
+        return text
 
     def _note(self, problem: Problem) -> None:
         if problem not in self.problems:

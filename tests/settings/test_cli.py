@@ -212,6 +212,13 @@ def test_example_has_a_room_whose_required_variable_is_not_set(tmp_path: Path) -
     assert "#BILLING_CURRENCY=" in done.stdout, done.stderr
 
 
+def test_example_says_which_room_it_could_not_find(tmp_path: Path) -> None:
+    """A room of the application's that is missing in the example is told, on standard error and by the status."""
+    done = run(tmp_path, "example", APP_SETTINGS="nowhere:X")
+    assert (done.returncode, done.stdout) == (1, (HOUSE / ".env.example").read_text("utf-8"))
+    assert "APP_SETTINGS: error: nowhere:X cannot be imported: there is no module nowhere" in done.stderr
+
+
 def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     """`check | head -n 1` ends quietly."""
     command = f"{sys.executable} -m settings show | true"

@@ -103,6 +103,21 @@ def test_a_secret_file_that_cannot_be_used_is_its_own_problem(tmp_path: Path, ki
     assert problems(tmp_path, {"WS_TOKEN_FILE": str(path)}) == [("WS_TOKEN_FILE", "unreadable-file", "environment")]
 
 
+def test_a_secret_file_that_holds_nothing_is_told(tmp_path: Path) -> None:
+    """An empty file is not set, as an empty variable; but whoever named it meant to set something."""
+    (tmp_path / "token").write_text("\n")
+    assert problems(tmp_path, {"WS_TOKEN_FILE": f"{tmp_path}/token"}) == [
+        ("WS_TOKEN_FILE", "empty-file", "environment")
+    ]
+    assert Sources({"WS_TOKEN_FILE": f"{tmp_path}/token"}, tmp_path).text("WS_TOKEN") is None
+
+
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    """Some editors of Windows write one in front of the text."""
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    assert Sources({"WS_TOKEN_FILE": f"{tmp_path}/token"}, tmp_path).text("WS_TOKEN") == "s3cret"
+
+
 @pytest.mark.parametrize("secret", ["Zq9TokenInPlaceOfAPath", "a/Zq9+token==", "postgresql://u:Zq9@h/d", "Zq9\0"])
 def test_a_secret_in_place_of_its_path_is_not_shown(tmp_path: Path, secret: str) -> None:
     """Whoever puts the secret itself into NAME_FILE reads that it is no file, and nothing of it."""
