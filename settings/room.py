@@ -18,6 +18,18 @@ def wrong(code: str, message: str, fix: str) -> PydanticCustomError:
     return PydanticCustomError(code, "{message}", {"message": message, "fix": fix})
 
 
+def checked_token(value: SecretStr | None) -> SecretStr | None:
+    """Return a token that an Authorization header can carry: no line's end and no control character (RFC 9110, 5.5).
+
+    Raises:
+        PydanticCustomError: With the code `invalid-character`.
+    """
+    if value is not None and not value.get_secret_value().isprintable():
+        message = "it holds a line's end or another character that cannot be seen, which no header can carry"
+        raise wrong("invalid-character", message, "remove it; `openssl rand -hex 32` prints a token without one")
+    return value
+
+
 class RoomSettings(BaseSettings):
     """Settings of one room: `env_prefix` and a field's name make the variable (`WS_` and `url`: `WS_URL`).
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings.room import RoomSettings, wrong
+from settings.room import RoomSettings, checked_token, wrong
 
 
 class StatusSettings(RoomSettings):
@@ -33,6 +33,11 @@ class StatusSettings(RoomSettings):
                 "invalid-path", "it is not empty, and not a path such as /ops", "write it like STATUS_PREFIX=/ops"
             )
         return value
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        return checked_token(value)
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

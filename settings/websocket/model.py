@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings.room import RoomSettings
+from settings.room import RoomSettings, checked_token
 from settings.urls import Scheme, checked_parts, text_of
 
 GATEWAY = Scheme(
@@ -43,6 +43,11 @@ class WebSocketSettings(RoomSettings):
         if value is not None:
             checked_parts(text_of(value), GATEWAY)
         return value
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        return checked_token(value)
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:

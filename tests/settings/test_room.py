@@ -11,6 +11,8 @@ from pydantic_settings import SettingsConfigDict
 
 from settings import RoomSettings, SettingsError
 from settings.loading import inspect_settings
+from settings.status.model import StatusSettings
+from settings.websocket.model import WebSocketSettings
 
 
 class DoorSettings(RoomSettings):
@@ -116,3 +118,15 @@ def test_another_rooms_problems_are_told_beside_it(tmp_path: Path) -> None:
         ("RoofSettings", "failed-check"), ("LOG_LEVEL", "unknown-choice")
     }  # fmt: skip
     assert found.settings is None
+
+
+@pytest.mark.parametrize("model", [WebSocketSettings, StatusSettings])
+@pytest.mark.parametrize("token", ["Zq9\nX-Admin: 1", "Zq9\0", "Zq9\u200b"])
+def test_a_token_that_no_header_carries_is_refused(model: type[RoomSettings], token: str) -> None:
+    """A secret file of two lines would end the header, and what cannot be seen never match."""
+    with pytest.raises(SettingsError) as caught:
+        model(token=token)
+    [problem] = caught.value.problems
+    assert (problem.variable, problem.code) == (model.variable("token"), "invalid-character")
+    assert "Zq9" not in str(problem)
+    assert model(token="correct horse+battery/staple==") is not None
