@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -30,6 +31,11 @@ def checked_token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _alias(info: FieldInfo | None) -> str | None:
+    alias = None if info is None else info.validation_alias
+    return alias if isinstance(alias, str) else None
+
+
 class RoomSettings(BaseSettings):
     """Settings of one room: `env_prefix` and a field's name make the variable (`WS_` and `url`: `WS_URL`).
 
@@ -42,8 +48,9 @@ class RoomSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
-    )
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, allow_inf_nan=False,
+        populate_by_name=True,
+    )  # fmt: skip
     derived: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
     """Field to (variable, template): the default that comes from another variable, such as `{}:` of APP_NAME."""
 
@@ -74,8 +81,9 @@ class RoomSettings(BaseSettings):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """Return the environment variable of a field."""
-        return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
+        """Return the environment variable of a field: prefix and name, or its alias as it is, as pydantic has it."""
+        alias = _alias(cls.model_fields.get(field))
+        return (alias or f"{cls.model_config.get('env_prefix', '')}{field}").upper()
 
     @classmethod
     def defaults_in(cls, environment: str) -> dict[str, Any]:
@@ -94,8 +102,10 @@ class RoomSettings(BaseSettings):
     @classmethod
     def _problems(cls, details: Iterable[ErrorDetails]) -> list[Problem]:
         found: dict[tuple[str, str], Problem] = {}
+        aliases = {_alias(info): field for field, info in cls.model_fields.items()}
         for detail in details:
-            field = str(detail["loc"][0]) if detail["loc"] else ""
+            given = str(detail["loc"][0]) if detail["loc"] else ""
+            field = aliases.get(given, given)
             info = cls.model_fields.get(field)
             secret = info is not None and is_secret(field, info)
             problem = explained(cls.variable(field) if info else cls.__name__, info, detail, secret=secret)

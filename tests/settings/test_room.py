@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings import RoomSettings, SettingsError
+from settings import RoomSettings, SettingsError, load_settings
 from settings.loading import inspect_settings
 from settings.status.model import StatusSettings
 from settings.websocket.model import WebSocketSettings
@@ -34,6 +34,28 @@ class DoorSettings(RoomSettings):
 def test_a_variable_is_prefix_and_field() -> None:
     """One grep for the variable's name finds its room."""
     assert DoorSettings.variable("height") == "DOOR_HEIGHT"
+
+
+class GateSettings(RoomSettings):
+    """A model with a name of somebody else's."""
+
+    model_config = SettingsConfigDict(env_prefix="GATE_")
+
+    key: SecretStr | None = Field(None, validation_alias="stripe_key")
+    size: int = Field(1, alias="STRIPE_SIZE")
+
+
+def test_an_alias_is_the_variable(tmp_path: Path) -> None:
+    """What pydantic reads by another name is read, told and secret by that name here too."""
+    environ = {"STRIPE_KEY": "Zq9", "STRIPE_SIZE": "3"}
+    settings = load_settings(environ, folder=tmp_path, models=[GateSettings])
+    gate = settings.of(GateSettings)
+    assert (gate.key is not None and gate.key.get_secret_value(), gate.size) == ("Zq9", 3)
+    assert "Zq9" in settings.secrets
+    found = inspect_settings({"STRIPE_SIZE": "x", "STRIPE_KEYS": "y"}, folder=tmp_path, models=[GateSettings]).problems
+    assert [(each.variable, each.code) for each in found] == [
+        ("STRIPE_SIZE", "invalid-value"), ("STRIPE_KEYS", "near-miss")
+    ]  # fmt: skip
 
 
 def test_the_environment_is_not_read_by_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
