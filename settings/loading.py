@@ -135,12 +135,17 @@ class _Reading:
                 return model(**values)
             except SettingsError as error:
                 found = [each for each in error.problems if each.variable not in self.failed]
-            self.problems += [replace(each, source=self.origins.get(each.variable, "default")) for each in found]
+            self.problems += [replace(each, source=self._source(each.variable, fields)) for each in found]
             self.failed |= {each.variable for each in found}
             removed = [each.variable for each in found if values.pop(fields.get(each.variable, ""), None) is not None]
             if not removed:
                 return None
             values |= {fields[each]: None for each in removed if each in TOLERATED}
+
+    def _source(self, variable: str, fields: Mapping[str, str]) -> str:
+        """Return where a value came from; of a problem between a model's fields, where any of them did."""
+        names = [variable] if variable in fields else fields
+        return ", ".join(dict.fromkeys(self.origins[each] for each in names if each in self.origins)) or "default"
 
     def _given(self, model: type[RoomSettings]) -> dict[str, Any]:
         given = {}

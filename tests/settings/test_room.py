@@ -81,6 +81,14 @@ def test_a_check_between_fields_keeps_its_words() -> None:
     assert [each.message for each in caught.value.problems] == ["it is wider than high"]
 
 
+def test_a_problem_between_fields_says_where_they_were_set(tmp_path: Path) -> None:
+    """It has no variable of its own, so that every place that set one of the model's is told, once."""
+    (tmp_path / ".env").write_text("DOOR_WIDTH=5\n")
+    environ = {"DOOR_HEIGHT": "3", "DOOR_KEY": "Zq9"}
+    [problem] = inspect_settings(environ, folder=tmp_path, models=[DoorSettings]).problems
+    assert (problem.variable, problem.source) == ("DoorSettings", "environment, .env:1")
+
+
 def test_no_error_holds_a_secret() -> None:
     """Neither text, repr, traceback nor pickle of the error holds what was given."""
     secret = "9qZ"[::-1] + "Secret"  # a traceback quotes the line that failed
