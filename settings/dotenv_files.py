@@ -9,6 +9,8 @@ from settings.problems import Problem
 
 ENV_FILE_BYTES = 1048576
 """More than any `.env` file is long."""
+OF_A_NAME = ("empty-expansion", "repeated-name")
+"""Codes that matter of names which are read; other people's may do as they like."""
 Found = tuple[str, str]
 """A value's text, and its origin such as `.env:12`."""
 
@@ -57,21 +59,39 @@ def _content(path: Path) -> str:
 def _bindings(text: str, below: Mapping[str, str], label: str) -> tuple[dict[str, Found], list[Problem]]:
     # Imported here: it costs, and most processes have no such file.
     from dotenv.parser import parse_stream
-    from dotenv.variables import parse_variables
+    from dotenv.variables import Variable, parse_variables
 
     found: dict[str, Found] = {}
     problems = []
     known: dict[str, str | None] = dict(below)
     for each in parse_stream(io.StringIO(text)):
-        line = each.original.line + _blank_lines_before(each.original.string)
+        origin = f"{label}:{each.original.line + _blank_lines_before(each.original.string)}"
         if each.key is not None and each.value is not None:
-            value = "".join(atom.resolve(known) for atom in parse_variables(each.value))
+            atoms = list(parse_variables(each.value))
+            value = "".join(atom.resolve(known) for atom in atoms)
+            open_names = [atom for atom in atoms if isinstance(atom, Variable) and atom.default is None]
+            if not all(atom.resolve(known) for atom in open_names):
+                problems.append(_empty_expansion(each.key, origin))
+            if each.key in found and found[each.key][0] != value:
+                problems.append(_repeated(each.key, found[each.key][1], origin))
             known[each.key] = value
-            found[each.key] = (value, f"{label}:{line}")
+            found[each.key] = (value, origin)
         elif each.error or each.key is not None:
             _forget(each.key, found, known)
-            problems.append(_invalid_line(each.key, f"{label}:{line}"))
+            problems.append(_invalid_line(each.key, origin))
     return found, problems
+
+
+def _empty_expansion(key: str, origin: str) -> Problem:
+    # What the braces hold is not shown: they may be a part of a password.
+    message = "a ${…} in it names what is not set here, and stands for nothing"
+    fix = "set that name in a line above or in the environment, or write the value itself"
+    return Problem(key, "warning", OF_A_NAME[0], message, fix, origin)
+
+
+def _repeated(key: str, earlier: str, origin: str) -> Problem:
+    message = f"it is set to something else in line {earlier.rpartition(':')[2]} of the same file; this line holds"
+    return Problem(key, "warning", OF_A_NAME[1], message, "keep one of the two lines", origin)
 
 
 def _forget(key: str | None, found: dict[str, Found], known: dict[str, str | None]) -> None:

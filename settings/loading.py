@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from settings.checks import cross_problems
 from settings.checks.subject import Subject
+from settings.dotenv_files import OF_A_NAME
 from settings.explain import secrets_in
 from settings.fields import decoded
 from settings.model import ROOMS, AppSettings, Settings
@@ -85,7 +86,9 @@ def inspect_settings(
     # What nobody filled in is wrong for that reason alone.
     unfilled = {each.variable for each in crossed if each.code == "placeholder"}
     problems += [each for each in reading.problems if each.variable not in unfilled] + crossed
-    problems += [*sources.problems, *name_problems(sources.names(), known)]
+    ours = {*known, *(f"{each}_FILE" for each in known)}
+    problems += [each for each in sources.problems if each.code not in OF_A_NAME or each.variable in ours]
+    problems += name_problems(sources.names(), known)
     complete = len(valid) == len(rooms)
     settings, found = _settings(valid, [reading.masked(each) for each in problems], reading.origins, complete=complete)
     return Inspection(settings, found, sources.environment, valid, reading.origins, frozenset(reading.failed))

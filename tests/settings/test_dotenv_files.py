@@ -41,7 +41,23 @@ def test_it_reads_what_python_dotenv_reads(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.delenv("OUTSIDE", raising=False)
     found, problems = read(tmp_path, FILE)
     assert {name: text for name, (text, _) in found.items()} == dict(dotenv_values(tmp_path / ".env"))
-    assert problems == []
+    assert [code for code, _ in problems] == ["repeated-name"]  # PLAIN, which the file sets to two values
+
+
+def test_an_expansion_of_nothing_is_told(tmp_path: Path) -> None:
+    """`${OTHER}` that is not set, or is set below, leaves a hole, which nobody sees in the value."""
+    text = "A=${LATER}/x\nB=${LATER:-}\nC=${LATER:-d}\nD=${OUTSIDE}\nLATER=1\nE=${LATER}\n"
+    found, problems = read(tmp_path, text, OUTSIDE="o")
+    assert found["A"][0] == "/x"
+    assert problems == [("empty-expansion", ".env:1")]  # who writes ":-" means it
+
+
+def test_a_name_with_two_values_is_told(tmp_path: Path) -> None:
+    """The last one holds, and the line above is easily overlooked; the same value twice harms nobody."""
+    (tmp_path / ".env").write_text("A=1\nB=2\nB=2\nA=3\n")
+    found, [problem] = read_dotenv(tmp_path / ".env", {}, label=".env")
+    assert (found["A"][0], problem.variable, problem.code, problem.source) == ("3", "A", "repeated-name", ".env:4")
+    assert "line 1" in problem.message
 
 
 @hypothesis_settings(deadline=None, max_examples=200)

@@ -196,3 +196,13 @@ def test_a_link_to_nothing_in_the_working_directory_is_told(working_directory: P
     """Where no folder is named, `.env` is looked for as `flask` does, and what cannot be read is told."""
     (working_directory / ".env").symlink_to(working_directory / "gone")
     assert [(each.variable, each.code) for each in Sources({}).problems] == [(".env", "unreadable-env-file")]
+
+
+def test_only_names_that_are_read_are_held_to_it(tmp_path: Path) -> None:
+    """A repeated or half-empty name of ours is a warning; another tool's in the same file is its own affair."""
+    (tmp_path / ".env").write_text(
+        "OTHER=1\nOTHER=2\nMORE=${GONE}\nLOG_LEVEL=INFO\nLOG_LEVEL=DEBUG\nAPP_NAME=a${GONE}\n"
+    )
+    assert problems(tmp_path, {}) == [
+        ("LOG_LEVEL", "repeated-name", ".env:5"), ("APP_NAME", "empty-expansion", ".env:6")
+    ]  # fmt: skip
