@@ -1,6 +1,7 @@
 """Text for people: colour where a terminal wants it, wrapped where it is narrow, plain lines in a pipe."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -32,7 +33,11 @@ class Paper:
         return f"\033[{_COLOURS[kind]}m{text}\033[0m" if self.colours and kind in _COLOURS else text
 
     def wrapped(self, text: str, indent: str = "") -> str:
-        """Return text within the terminal's width, later lines indented; in a pipe it stays one line."""
+        """Return text within the terminal's width, later lines indented; in a pipe it stays one line.
+
+        Control characters, which a file's name may hold, are shown by their codes: no terminal obeys them.
+        """
+        text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: found.group().encode("unicode_escape").decode(), text)
         line = indent + text
         if not self._width or len(line) <= self._width:
             return line

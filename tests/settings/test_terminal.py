@@ -80,3 +80,8 @@ def test_a_real_terminal_gets_colours_and_progress(tmp_path: Path) -> None:
     assert "\033[33mwarning\033[0m" in text
     assert "waiting for database" in text
     assert "\033[3" not in on_a_terminal(tmp_path, "check", DATABSE_URL="x", NO_COLOR="1")
+
+
+def test_no_terminal_obeys_what_a_name_holds() -> None:
+    """A line's end or an escape sequence in a file's name forges no line of the report and colours nothing."""
+    assert Paper(io.StringIO(), {}).wrapped("a\nb\x1b[31mc", "  ") == "  a\\nb\\x1b[31mc"
