@@ -144,7 +144,7 @@ def parse_sqlite(rest: str, folder: Path | None) -> DatabaseConfig:
     _check_driver_options(options)
     _check_uri_options(options)
     path = decoded(shape["path"] or "", "path")
-    if not path.startswith("file:") and re.match(r"[^/:@]+:[^/]*@|[\w+.-]+://", path):
+    if not path.startswith("file:") and re.match(r"(?s)(?![A-Za-z]:[\\/])[^/:@]*:.*@|[\w+.-]+://", path):
         message = "it holds what stands in front of a server's host, which a file has not"
         raise UnusableURLError("invalid-path", message, f"begin it with postgresql://, or {_FORMS}")
     database = _database(path, options, folder)

@@ -138,7 +138,9 @@ def test_advice_is_shown_as_it_is_to_be_written() -> None:
         assert "***" not in problem.message + problem.fix, text
 
 
-@pytest.mark.parametrize("url", ["sqlite:///u:Zq9@h/d", "sqlite:///postgresql://u:Zq9@h/d", "redis://Zq9@h/0"])
+@pytest.mark.parametrize(
+    "url", ["sqlite:///u:Zq9@h/d", "sqlite:///:a/Zq9@h/d", "sqlite:///pg://u:Zq9@h/d", "redis://Zq9@h/0"]
+)
 @pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "WORKERS_BROKER_URL", "DATABASE_FALLBACK_URL"])
 def test_a_password_in_an_odd_place_is_not_shown(variable: str, url: str) -> None:
     """A server's URL behind sqlite:///, and a password without its colon, are seen for what they are."""
