@@ -102,7 +102,8 @@ def _check(options: argparse.Namespace) -> int:
             print(_service_text(paper, service))
         counts = Counter[str](each.severity for each in problems)
         counts["warning"] += sum(each.status == "warning" or _is_optional(each) for each in services)
-        print(_verdict(paper, counts, valid=valid, environment=inspection.environment))
+        lost = [each.name for each in services if each.status == "failed" and each.name in DECISIVE]
+        print(_verdict(paper, counts, lost, valid=valid, environment=inspection.environment))
     return _services_status(services, strict=options.strict) if valid else PROBLEMS
 
 
@@ -147,10 +148,11 @@ def _is_optional(service: "Service") -> bool:
     return service.status == "failed" and service.name not in DECISIVE
 
 
-def _verdict(paper: Paper, counts: Mapping[str, int], *, valid: bool, environment: str) -> str:
+def _verdict(paper: Paper, counts: Mapping[str, int], lost: Sequence[str], *, valid: bool, environment: str) -> str:
     words = ", ".join(f"{counts[kind]} {kind}{'s' * (counts[kind] != 1)}" for kind in ("error", "warning", "notice"))
     verdict = paper.coloured("valid", "ok") if valid else paper.coloured("invalid", "error")
-    return f"settings for {environment}: {verdict} ({words})"
+    but = paper.coloured(f", but the {' and the '.join(lost)} cannot be used", "failed") if lost else ""
+    return f"settings for {environment}: {verdict}{but} ({words})"
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -66,6 +66,16 @@ def test_an_unreachable_database_exits_with_3(tmp_path: Path) -> None:
     assert "S3cretWord" not in done.stdout + done.stderr
 
 
+def test_the_verdict_says_what_cannot_be_used(
+    working_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who reads the last line alone learns why the status is 3."""
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app@127.0.0.1:{free_port()}/app")
+    assert main(["check", "--connect"]) == 3
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert verdict.startswith("settings for development: valid, but the database cannot be used ("), working_directory
+
+
 def test_redis_and_websocket_count_when_strict(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Services with a fallback are reported, and fail the check with `--strict` only; wrong settings come first."""
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
