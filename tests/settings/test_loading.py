@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -21,6 +21,8 @@ from tests.settings.contract import DEFAULTS, ENVIRONMENTS, MINIMUM
 VARIABLES = [model.variable(field) for model in ROOMS.values() for field in model.model_fields]
 NOWHERE = Path("/nonexistent-folder")
 MANY = hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = st.characters(exclude_categories=())
+"""Every character, and what a byte that is no UTF-8 becomes in `os.environ`."""
 SECRETS = st.builds(
     "{}{}{}".format,
     st.just("Zq9"),
@@ -63,7 +65,8 @@ def everything_said(variables: Mapping[str, str]) -> str:
 
 
 @MANY
-@given(st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=60), max_size=6))
+@given(st.dictionaries(st.sampled_from(VARIABLES), st.text(ANY, max_size=60), max_size=6))
+@example({"APP_SECRET_KEY": "Zq9\udcff", "LOG_LEVEL": "LOUD"})
 def test_any_text_is_settings_or_a_settings_error(variables: dict[str, str]) -> None:
     """Whatever stands in any variable, the outcome is Settings or a SettingsError with a fix for each problem."""
     found = loaded(variables)
@@ -77,7 +80,7 @@ def test_any_text_is_settings_or_a_settings_error(variables: dict[str, str]) -> 
 @pytest.mark.full
 @pytest.mark.timeout(900)
 @hypothesis_settings(max_examples=20000, deadline=None)
-@given(st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=200), max_size=12))
+@given(st.dictionaries(st.sampled_from(VARIABLES), st.text(ANY, max_size=200), max_size=12))
 def test_any_text_at_length(variables: dict[str, str]) -> None:
     """The same, twenty thousand times."""
     loaded(variables)

@@ -45,7 +45,7 @@ def test_one_url_hides_whatever_it_holds(secret: str) -> None:
     assert "9qZ" not in mask_url(f"postgresql://h/d?password={secret}")
 
 
-@given(st.text(min_size=4, max_size=20))
+@given(st.text(st.characters(exclude_categories=()), min_size=4, max_size=20))
 def test_a_known_secret_is_masked_in_each_spelling(secret: str) -> None:
     """As it is, percent-encoded, and as Python shows it."""
     assert secret not in mask_secrets(f"<{secret}>", [secret]).replace("***", "")
