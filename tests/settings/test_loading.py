@@ -45,16 +45,16 @@ def problems(variables: Mapping[str, str], folder: Path = NOWHERE) -> dict[str, 
     return {each.variable: each.code for each in inspect_settings(variables, folder=folder).problems}
 
 
-def everything_said(variables: Mapping[str, str]) -> str:
+def everything_said(variables: Mapping[str, str], folder: Path = NOWHERE) -> str:
     """Return all that any output of the settings could hold."""
-    inspection = inspect_settings(variables, folder=NOWHERE)
+    inspection = inspect_settings(variables, folder=folder)
     words = [
         repr(inspection.problems),
         repr(inspection.models),
         json.dumps(list(rows_of(inspection.models, inspection.origins))),
     ]
     try:
-        settings = load_settings(variables, folder=NOWHERE)
+        settings = load_settings(variables, folder=folder)
     except SettingsError as error:
         words += [str(error), repr(error), repr(error.problems), traceback.format_exc(), repr(error.__context__)]
         words += [str(pickle.loads(pickle.dumps(error))), repr(error.__cause__), repr(error.args)]
@@ -94,12 +94,17 @@ PLACES = {
 """Where a secret may stand in a URL, rightly or not."""
 
 
-def check_that_it_hides(secret: str, environment: str, place: str) -> None:
-    """Look for a secret in all that is said when it is the password of every URL, and every token."""
+def filled(secret: str, place: str) -> dict[str, str]:
+    """Return every variable that may hold a secret, with this one in it."""
     schemes = {"DATABASE_URL": "postgresql", "REDIS_URL": "redis", "WS_URL": "wss", "WORKERS_BROKER_URL": "amqp"}
     urls = {name: PLACES[place].format(scheme=scheme, secret=secret) for name, scheme in schemes.items()}
     tokens = dict.fromkeys(("APP_SECRET_KEY", "WS_TOKEN", "STATUS_TOKEN"), secret)
-    said = everything_said({**urls, **tokens, "APP_ENV": environment, "LOG_LEVEL": "LOUD", "APP_NAME": "a"})
+    return urls | tokens
+
+
+def check_that_it_hides(secret: str, environment: str, place: str) -> None:
+    """Look for a secret in all that is said when it is the password of every URL, and every token."""
+    said = everything_said({**filled(secret, place), "APP_ENV": environment, "LOG_LEVEL": "LOUD", "APP_NAME": "a"})
     assert "Zq9" not in said
     assert "9qZ" not in said
 
@@ -114,6 +119,24 @@ ANYWHERE = given(
 def test_no_secret_is_ever_in_any_output(secret: str, environment: str, place: str) -> None:
     """Secrets of every kind, escaped or not, valid or not, are in no text, repr, JSON, traceback or pickle."""
     check_that_it_hides(secret, environment, place)
+
+
+@hypothesis_settings(MANY, max_examples=15)
+@given(SECRETS, st.sampled_from(sorted(PLACES)), st.sampled_from(["'{}'", '"{}"', "{}"]))
+def test_no_secret_of_a_file_is_in_any_output(
+    tmp_path_factory: pytest.TempPathFactory, secret: str, place: str, quoted: str
+) -> None:
+    """Neither of a `.env`, where a quote or a # may cut it in two, nor of the files that NAME_FILE names."""
+    folder = tmp_path_factory.mktemp("secrets")
+    variables = filled(secret, place)
+    (folder / ".env").write_text("".join(f"{name}={quoted.format(text)}\n" for name, text in variables.items()))
+    for name, text in variables.items():
+        (folder / name).write_text(text)
+    pointers = {f"{name}_FILE": f"{folder}/{name}" for name in variables}
+    for environ in ({"LOG_LEVEL": "LOUD"}, {"LOG_LEVEL": "LOUD", **pointers}):
+        said = everything_said(environ, folder)
+        assert "Zq9" not in said
+        assert "9qZ" not in said
 
 
 @pytest.mark.full
