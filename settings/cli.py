@@ -10,6 +10,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from settings.checks.environment import process_count
 from settings.example import Row, example_text, rows_of
 from settings.loading import Inspection, inspect_settings
 from settings.model import ROOMS, Settings
@@ -117,7 +118,7 @@ def _connect(settings: Settings) -> "list[Service]":
             sys.stderr.write(f"\r\033[K{line}")
             sys.stderr.flush()
 
-    services = try_services(settings, progress=progress)
+    services = try_services(settings, processes=process_count(os.environ), progress=progress)
     progress("")
     return services
 

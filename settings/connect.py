@@ -103,7 +103,9 @@ class Attempt:
         return Service(self.name, self.target, "failed", self.seconds * 1000, message, fix)
 
 
-def try_services(settings: Settings, *, progress: Callable[[str], object] = lambda _line: None) -> list[Service]:
+def try_services(
+    settings: Settings, *, processes: int = 1, progress: Callable[[str], object] = lambda _line: None
+) -> list[Service]:
     """Return what came of one attempt at each configured service, in the order database, Redis, broker, WebSocket.
 
     They are tried at the same time, so that all of it takes as long as the slowest; a service that is not
@@ -111,9 +113,10 @@ def try_services(settings: Settings, *, progress: Callable[[str], object] = lamb
 
     Args:
         settings: Valid settings.
+        processes: How many of them are going to serve, each with a pool of its own.
         progress: Told in a line, in this thread, what is waited for.
     """
-    attempts = list(_attempts(settings))
+    attempts = list(_attempts(settings, processes))
     done: SimpleQueue[Service] = SimpleQueue()
     for each in attempts:
         # A daemon: a name server that never answers must not keep the command from ending.
@@ -130,11 +133,11 @@ def try_services(settings: Settings, *, progress: Callable[[str], object] = lamb
     return [found.get(each.name) or each.unanswered() for each in attempts]
 
 
-def _attempts(settings: Settings) -> Iterator[Attempt]:
+def _attempts(settings: Settings, processes: int) -> Iterator[Attempt]:
     """Yield what is configured; the libraries are imported here, so that no latency counts an import."""
     redis, workers = settings.redis, settings.workers
     if settings.database.url is not None:
-        yield _database_attempt(settings, settings.database.url.get_secret_value())
+        yield _database_attempt(settings, settings.database.url.get_secret_value(), processes)
     if redis.url is not None:
         yield _redis_attempt("redis", redis, settings, "REDIS_URL")
     if workers.engine == "celery" and workers.broker_url is not None:
@@ -143,7 +146,7 @@ def _attempts(settings: Settings) -> Iterator[Attempt]:
         yield _gateway_attempt(settings, settings.websocket.url.get_secret_value())
 
 
-def _database_attempt(settings: Settings, url: str) -> Attempt:
+def _database_attempt(settings: Settings, url: str, processes: int) -> Attempt:
     from settings.database.manager import DatabaseManager, SmartConnectionManager
     from settings.database.migrations import MigrationManager
 
@@ -157,7 +160,7 @@ def _database_attempt(settings: Settings, url: str) -> Attempt:
             reading = manager.ping(once.connect_timeout)
             if reading.status is not HealthStatus.HEALTHY:
                 return reading, ()
-            problems = _pool_problems(once, manager.max_connections())
+            problems = _pool_problems(once, manager.max_connections(), processes)
             if manager.is_read_only():
                 return _READ_ONLY[DatabaseURLParser.detect_database_type(url)], problems
             schema = MigrationManager(lambda: manager.engine, wait=0).reading()
@@ -186,11 +189,12 @@ def _with_schema(schema: Reading, *, migrate: bool) -> Reading:
     return Reading(HealthStatus.FALLBACK, schema.detail, schema.code, f"answers, but {schema.cause}", schema.fix)
 
 
-def _pool_problems(database: DatabaseSettings, most: int | None) -> tuple[Problem, ...]:
-    wanted = database.pool_size + database.max_overflow
+def _pool_problems(database: DatabaseSettings, most: int | None, processes: int) -> tuple[Problem, ...]:
+    wanted = (database.pool_size + database.max_overflow) * processes
     if most is None or wanted <= most:
         return ()
-    message = f"with DATABASE_MAX_OVERFLOW it asks for {wanted} connections, and the server has {most} for everybody"
+    whose = f", in {processes} processes" if processes > 1 else ""
+    message = f"with DATABASE_MAX_OVERFLOW{whose} it asks for {wanted} connections, and the server has {most} in all"
     fix = f"let both together, times the number of processes, stay below {most}, or raise the server's max_connections"
     return (Problem("DATABASE_POOL_SIZE", "warning", "pool-beyond-server", message, fix, "check --connect"),)
 

@@ -26,12 +26,22 @@ def production_sign(environ: Mapping[str, str]) -> str | None:
 
 def several_processes(environ: Mapping[str, str]) -> str | None:
     """Return what says that more than one process will serve, such as `WEB_CONCURRENCY=4`, or None."""
+    count, said = _processes(environ)
+    return said if count > 1 else None
+
+
+def process_count(environ: Mapping[str, str]) -> int:
+    """Return how many processes the platform is going to start, as far as it says so; 1 where it does not."""
+    return _processes(environ)[0]
+
+
+def _processes(environ: Mapping[str, str]) -> tuple[int, str]:
     for name in _COUNTS:
         text = environ.get(name, "").strip()
         if re.fullmatch(r"[0-9]{1,6}", text) and int(text) > 1:
-            return f"{name}={int(text)}"
+            return int(text), f"{name}={int(text)}"
     count = _gunicorn_workers(environ.get("GUNICORN_CMD_ARGS", ""))
-    return f"GUNICORN_CMD_ARGS with {count} workers" if count > 1 else None
+    return count, f"GUNICORN_CMD_ARGS with {count} workers"
 
 
 def _gunicorn_workers(arguments: str) -> int:

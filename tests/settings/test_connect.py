@@ -71,6 +71,14 @@ def test_a_pool_larger_than_the_server_is_a_problem(tmp_path: Path, postgres_url
     ]
 
 
+def test_every_process_has_a_pool_of_its_own(tmp_path: Path, postgres_url: str) -> None:
+    """What one process may ask for, a hundred of them may not."""
+    one = settings(tmp_path, DATABASE_URL=postgres_url)
+    assert [service.problems for service in try_services(one)] == [()]
+    [database] = try_services(one, processes=100)
+    assert "in 100 processes it asks for 1500 connections" in database.problems[0].message
+
+
 @pytest.mark.parametrize(
     ("url", "code"),
     [
@@ -188,7 +196,7 @@ def test_a_service_that_never_answers_is_left_behind(tmp_path: Path, monkeypatch
         return Reading(HealthStatus.HEALTHY), ()
 
     attempt = Attempt("redis", "redis://h", 0.05, ask, frozenset())
-    monkeypatch.setattr("settings.connect._attempts", lambda _settings: [attempt])
+    monkeypatch.setattr("settings.connect._attempts", lambda _settings, _processes: [attempt])
     [service] = try_services(settings(tmp_path))
     never.set()
     assert (service.name, service.status, "connect-no-answer" in service.message) == ("redis", "failed", True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from settings.checks.environment import production_sign, several_processes
+from settings.checks.environment import process_count, production_sign, several_processes
 from settings.loading import inspect_settings
 
 NOWHERE = Path("/nonexistent-folder")
@@ -47,6 +47,7 @@ def test_a_deployment_is_recognised(name: str, value: str, there: bool) -> None:
 def test_the_number_of_processes_is_read(name: str, value: str, said: str | None) -> None:
     """What starts several processes is named with its number."""
     assert several_processes({name: value}) == said
+    assert (process_count({name: value}) > 1) == (said is not None)
 
 
 def test_several_processes_bring_their_warnings() -> None:
