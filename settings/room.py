@@ -1,6 +1,6 @@
 """What every room's settings model shares: one prefix, frozen, bounded, and errors that carry their fix."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from settings.explain import explained, surprised
+from settings.explain import explained, secrets_in, shown, surprised
 from settings.fields import is_secret, parts_of
 from settings.problems import Problem, SettingsError
 
@@ -65,6 +65,13 @@ class RoomSettings(BaseSettings):
             found = [surprised(type(self).__name__, error)]
         if found:  # raised here, where no other exception stands behind it
             raise SettingsError(found)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what `repr` and `str` show: a text that is secret by its field's name is masked as a SecretStr is."""
+        for name, value in super().__repr_args__():
+            info = type(self).model_fields.get(name or "")
+            hidden = info is not None and not hasattr(value, "get_secret_value") and secrets_in(str(name), info, value)
+            yield name, shown(value, secret=is_secret(str(name), info)) if hidden and info is not None else value
 
     @classmethod
     def settings_customise_sources(

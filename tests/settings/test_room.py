@@ -111,6 +111,26 @@ def test_pydantics_own_debugging_shows_no_secret(
     assert "Zq9" not in caplog.text
 
 
+class SafeSettings(RoomSettings):
+    """A model whose secrets are plain texts."""
+
+    api_key: str = "Zq9key"
+    tokens: list[str] = ["Zq9token"]  # noqa: RUF012 - pydantic copies it
+    pairs: dict[str, str] = {"password": "Zq9pair"}  # noqa: RUF012 - pydantic copies it
+    carrier: str = "https://u:Zq9url@carrier.example.com/"
+    size: int = 3
+
+
+def test_no_repr_shows_a_secret() -> None:
+    """Plain texts that are secret by their name, and passwords of URLs, are masked where a model is printed."""
+    safe = SafeSettings()
+    for said in (repr(safe), str(safe), f"{[safe]}"):
+        assert "Zq9" not in said
+        assert "carrier.example.com" in said
+        assert "size=3" in said
+    assert repr(DoorSettings(key="Zq9")) == "DoorSettings(key=SecretStr('**********'), height=2, width=1)"
+
+
 def test_models_are_frozen() -> None:
     """Nobody changes a setting after the boot."""
     with pytest.raises(ValueError, match="frozen"):
