@@ -73,10 +73,21 @@ def name_problems(names: Iterable[tuple[str, str, str]], known: Collection[str])
         by_length[len(each)].append(each)
     problems = []
     for name, value, source in names:
-        problem = None if name in read or name in NOT_OURS else _look_at(name, source, by_length, known)
+        if name in read or name in NOT_OURS:
+            continue
+        plain = re.fullmatch(r"[\w.-]+", name)
+        problem = _look_at(name, source, by_length, known) if plain else _cut_off(name, source, read)
         if problem is not None and not re.fullmatch(_LINKS, f"{name}={value}", re.DOTALL):
             problems.append(problem)
     return problems
+
+
+def _cut_off(name: str, source: str, read: Collection[str]) -> Problem | None:
+    """Return what is wrong with `NAME:value=more`; the rest of what stands for a name may be a part of a secret."""
+    begin = re.match(r"\w*", name)
+    word = begin.group() if begin else ""
+    message = f"what stands behind it is read as a part of its name: {word} is not set here"
+    return Problem(word, "warning", "invalid-line", message, f"write {word}=value", source) if word in read else None
 
 
 def _look_at(name: str, source: str, by_length: Mapping[int, list[str]], known: Collection[str]) -> Problem | None:

@@ -122,14 +122,16 @@ def test_no_secret_is_ever_in_any_output(secret: str, environment: str, place: s
 
 
 @hypothesis_settings(MANY, max_examples=15)
-@given(SECRETS, st.sampled_from(sorted(PLACES)), st.sampled_from(["'{}'", '"{}"', "{}"]))
+@given(
+    SECRETS, st.sampled_from(sorted(PLACES)), st.sampled_from(["={}", "='{}'", '="{}"', " {}", ":{}", ": {}", ":{}=x"])
+)
 def test_no_secret_of_a_file_is_in_any_output(
-    tmp_path_factory: pytest.TempPathFactory, secret: str, place: str, quoted: str
+    tmp_path_factory: pytest.TempPathFactory, secret: str, place: str, written: str
 ) -> None:
-    """Neither of a `.env`, where a quote or a # may cut it in two, nor of the files that NAME_FILE names."""
+    """Neither of a `.env`, where a sign may cut it in two or make a name of it, nor of what NAME_FILE names."""
     folder = tmp_path_factory.mktemp("secrets")
     variables = filled(secret, place)
-    (folder / ".env").write_text("".join(f"{name}={quoted.format(text)}\n" for name, text in variables.items()))
+    (folder / ".env").write_text("".join(f"{name}{written.format(text)}\n" for name, text in variables.items()))
     for name, text in variables.items():
         (folder / name).write_text(text)
     pointers = {f"{name}_FILE": f"{folder}/{name}" for name in variables}

@@ -79,6 +79,14 @@ def test_a_name_with_our_prefix_is_a_notice(name: str) -> None:
     assert f"{name.partition('_')[0]}_" in problem.fix
 
 
+def test_a_value_behind_a_colon_is_told_and_not_shown() -> None:
+    """Who writes NAME:value makes a name of all that stands before the next =, a password too."""
+    [problem] = name_problems([("DATABASE_URL:postgresql://u:Zq9@h/d?sslmode", "require", ".env:1")], KNOWN)
+    assert (problem.variable, problem.code, problem.source) == ("DATABASE_URL", "invalid-line", ".env:1")
+    assert "Zq9" not in repr(problem)
+    assert said("DATABASE_HOST:Zq9", "BASH_FUNC_which%%", "ProgramFiles(x86)") == []
+
+
 def test_our_own_names_are_not_mentioned() -> None:
     """Every variable, and its _FILE, is known."""
     assert said(*KNOWN, *(f"{name}_FILE" for name in KNOWN), "APP_ENV_DIR", *NOT_OURS) == []
