@@ -84,8 +84,8 @@ def name_problems(names: Iterable[tuple[str, str, str]], known: Collection[str])
 
 def _cut_off(name: str, source: str, read: Collection[str]) -> Problem | None:
     """Return what is wrong with `NAME:value=more`; the rest of what stands for a name may be a part of a secret."""
-    begin = re.match(r"\w*", name)
-    word = begin.group() if begin else ""
+    begin = re.match(r"\s*(\w*)", name)
+    word = begin[1] if begin else ""
     message = f"what stands behind it is read as a part of its name: {word} is not set here"
     return Problem(word, "warning", "invalid-line", message, f"write {word}=value", source) if word in read else None
 

@@ -84,6 +84,7 @@ def test_a_value_behind_a_colon_is_told_and_not_shown() -> None:
     [problem] = name_problems([("DATABASE_URL:postgresql://u:Zq9@h/d?sslmode", "require", ".env:1")], KNOWN)
     assert (problem.variable, problem.code, problem.source) == ("DATABASE_URL", "invalid-line", ".env:1")
     assert "Zq9" not in repr(problem)
+    assert [code for _, code, _ in said(" DATABASE_URL", "DATABASE_URL ")] == ["invalid-line"] * 2
     assert said("DATABASE_HOST:Zq9", "BASH_FUNC_which%%", "ProgramFiles(x86)") == []
 
 
