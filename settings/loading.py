@@ -24,6 +24,8 @@ TOLERATED = frozenset({"DATABASE_URL", "REDIS_URL", "WS_URL"})
 """What a boot that is not strict can do without: it has a fallback."""
 SHORTEST_SECRET = 4
 """Shorter ones are not looked for: they would be found within the words of every report."""
+NO_SECRETS = frozenset({"password"})
+"""What the examples have in place of one; the word must stay readable in the sentences that speak of passwords."""
 _ORDER: Mapping[Severity, int] = MappingProxyType({"error": 0, "warning": 1, "notice": 2})
 
 
@@ -127,7 +129,7 @@ class _Reading:
 
     def masked(self, problem: Problem) -> Problem:
         """Return a problem without any of the secrets that were read, should a model of the application name one."""
-        secrets = [each for each in self._secrets if len(each) >= SHORTEST_SECRET]
+        secrets = [each for each in self._secrets if len(each) >= SHORTEST_SECRET and each not in NO_SECRETS]
         message, fix, source = (mask_secrets(each, secrets) for each in (problem.message, problem.fix, problem.source))
         return replace(problem, message=message, fix=fix, source=source)
 
