@@ -4,13 +4,12 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 
 from settings.model import ROOMS, Settings
 from settings.near_misses import nearest
 from settings.problems import Problem
 from settings.room import RoomSettings
-from settings.sources import Value
+from settings.sources import Value, working_directory
 
 _NAME = r"[A-Za-z_][\w.]{0,80}"
 _FORM = "write module:Class of a subclass of settings.RoomSettings, several with commas between"
@@ -46,7 +45,7 @@ def named_models(
 
 def _imported(name: str, origin: str) -> type[RoomSettings] | Problem:
     module, _, attribute = name.partition(":")
-    here = str(Path.cwd())
+    here = str(working_directory())
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)  # as `flask` and `python -m` have it, and a console script has not
     try:

@@ -30,6 +30,14 @@ def stripped(text: str) -> str:
     return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
+def working_directory() -> Path:
+    """Return the working directory; the path `.`, at which nothing is found, when it was removed meanwhile."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
+
+
 def likely_environment(text: str) -> str:
     """Return the environment that a text names or was meant to name; development when it is none."""
     word = text.lower()
@@ -169,13 +177,14 @@ def _nearest_file(name: str) -> Path:
 
     Where none has one, it is the path in the working directory, at which something else may stand.
     """
-    here = Path.cwd()
+    here = working_directory()
     return next((each / name for each in (here, *here.parents) if (each / name).is_file()), here / name)
 
 
 def _label(path: Path) -> str:
     """Return how a file is named in an origin: its name, or where it is when that is a folder above."""
-    if path.is_absolute() and path.parent != Path.cwd() and path.parent in Path.cwd().parents:
+    here = working_directory()
+    if path.is_absolute() and path.parent != here and path.parent in here.parents:
         return os.path.relpath(path)
     return path.name
 

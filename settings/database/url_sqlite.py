@@ -76,7 +76,8 @@ def _absolute(path: str, folder: Path | None) -> str:
     if ntpath.splitdrive(path)[0]:
         return path
     # not resolve(): pysqlite opens what abspath() gives, and the database of a symbolic link stays the link's
-    return os.path.abspath((folder or Path.cwd()) / path)  # noqa: PTH100 - pathlib has no abspath that removes ".."
+    whole = Path(path) if path.startswith("/") else (folder or Path.cwd()) / path
+    return os.path.abspath(whole)  # noqa: PTH100 - pathlib has no abspath that removes ".."
 
 
 def _absolute_uri(uri: str, folder: Path | None) -> str:
@@ -147,7 +148,11 @@ def parse_sqlite(rest: str, folder: Path | None) -> DatabaseConfig:
     if not path.startswith("file:") and re.match(r"(?s)(?![A-Za-z]:[\\/])[^/:@]*:.*@|[\w+.-]+://", path):
         message = "it holds what stands in front of a server's host, which a file has not"
         raise UnusableURLError("invalid-path", message, f"begin it with postgresql://, or {_FORMS}")
-    database = _database(path, options, folder)
+    try:
+        database = _database(path, options, folder)
+    except FileNotFoundError:
+        message = "it is relative to the working directory, which was removed"
+        raise UnusableURLError("missing-folder", message, "start in a folder that exists, or write it whole") from None
     return DatabaseConfig(
         DatabaseType.SQLITE,
         render_url("sqlite+pysqlite", database=database, query=options),

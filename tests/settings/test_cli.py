@@ -246,6 +246,18 @@ def test_a_stream_without_unicode_is_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_that_was_removed_is_a_problem(tmp_path: Path) -> None:
+    """A process may outlive its working directory, as after a deploy that cleans up; it is told."""
+    (tmp_path / "gone").mkdir()
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HOUSE)}
+    command = f"cd gone && rmdir ../gone && {sys.executable} -m settings check"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "DATABASE_URL: error: it is relative to the working directory, which was removed" in done.stdout
+
+
 def test_the_environment_of_the_process_decides(tmp_path: Path) -> None:
     """Bytes that are no text, in a variable of ours, are a problem and no traceback."""
     environ = {b"PATH": os.environ["PATH"].encode(), b"PYTHONPATH": str(HOUSE).encode(), b"APP_NAME": b"\xff\xfe"}
