@@ -81,6 +81,7 @@ def inspect_settings(
     own, problems = named_models(sources.value("APP_SETTINGS"), models)
     rooms = {**ROOMS, **own}
     known = [model.variable(each) for model in rooms.values() for each in model.model_fields]
+    sources.variables = frozenset(known)
     reading = _Reading(sources)
     built = {name: reading.built(model) for name, model in rooms.items()}
     valid = {name: model for name, model in built.items() if model is not None}

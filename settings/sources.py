@@ -56,10 +56,12 @@ class Sources:
         problems: What is wrong with the sources themselves; grows while values are looked up.
         environment: The environment whose defaults and overlay are used: always one of the four.
         environ: The environment without what `flask run` copied into it.
+        variables: Names that are settings themselves; of these none is taken for the NAME_FILE of another.
     """
 
     def __init__(self, environ: Mapping[str, str], folder: Path | None = None) -> None:
         self.problems: list[Problem] = []
+        self.variables: frozenset[str] = frozenset()
         self._known: dict[str, Value | None] = {}
         self.environ = _without_copies(environ)
         chosen = folder or self._chosen_folder()
@@ -118,6 +120,7 @@ class Sources:
         pointer = f"{name}_FILE"
         for layer in self._layers:
             own, file = (layer[each] if each in layer else Value("", "") for each in (name, pointer))
+            file = Value("", "") if pointer in self.variables else file
             own, path = own._replace(text=stripped(own.text)), stripped(file.text)
             if own.text and path:
                 fix = f"unset {name} or {pointer}"

@@ -93,6 +93,24 @@ def test_it_is_shown_and_exampled(tmp_path: Path) -> None:
     assert "Zq9" in settings.secrets
 
 
+class SealSettings(RoomSettings):
+    """Has both, and means both."""
+
+    model_config = SettingsConfigDict(env_prefix="SEAL_")
+
+    key: str = "none"
+    key_file: Path | None = None
+
+
+def test_a_field_called_file_is_a_field(tmp_path: Path) -> None:
+    """Where NAME_FILE is a setting of its own, it is not the file that holds NAME."""
+    environ = {"SEAL_KEY": "k", "SEAL_KEY_FILE": "/nonexistent/seal.pem"}
+    seal = load_settings(environ, folder=tmp_path, models=[SealSettings]).of(SealSettings)
+    assert (seal.key, seal.key_file) == ("k", Path("/nonexistent/seal.pem"))
+    environ.pop("SEAL_KEY")
+    assert load_settings(environ, folder=tmp_path, models=[SealSettings]).of(SealSettings).key == "none"
+
+
 def test_app_settings_names_models(module: str, tmp_path: Path) -> None:
     """`module:Class` is imported; lists are read as JSON or between commas."""
     environ = {
