@@ -187,9 +187,17 @@ class RedisStore:
         size = int(pool.max_connections)
         return (size - waiting.qsize() if waiting is not None else 0, size)
 
+    def renew(self) -> None:
+        """Leave all connections: the next one asks for the address of the host again.
+
+        After a failover by name or proxy, the old ones may still lead to what was the primary before.
+        """
+        old, self._client = self._client, self._make_client()
+        old.connection_pool.disconnect()
+
     def close(self) -> None:
         """Close all connections; a later command opens new ones."""
-        self._client.close()
+        self._client.connection_pool.disconnect()
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections to the parent."""

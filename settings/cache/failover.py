@@ -152,6 +152,7 @@ class Failover:
                 return not self.away
             self._overdue_at = self._clock() + self._breaker.interval + CALLER_GRACE_SECONDS
         try:
+            self._redis.renew()
             latency = self._redis.probe(self._operation)
             self._purge_and_close()
         except Exception as error:  # noqa: BLE001 # it is still away, whatever it says
@@ -183,6 +184,7 @@ class Failover:
             wanted = self.away and bool(len(self._journal) or self._journal.everything)
         if wanted:
             try:
+                self._redis.renew()
                 self._purge_and_close()
             except Exception as error:  # noqa: BLE001 # an end must come to its end
                 keys, everything = self.remembered()

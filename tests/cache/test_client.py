@@ -68,6 +68,17 @@ def test_the_pool_is_bounded(redis_server: RedisServer) -> None:
     client.close()
 
 
+def test_a_closed_store_holds_no_connection(redis_server: RedisServer) -> None:
+    """After `close()` Redis counts no connection of ours."""
+    client = redis_server.client()
+    store = RedisStore(lambda: connect(RedisSettings.model_validate({"url": redis_server.url()})), prefix="app:")
+    before = len(client.client_list())
+    store.get("app:key")
+    assert len(client.client_list()) == before + 1
+    store.close()
+    wait_until(lambda: len(client.client_list()) == before, seconds=5)
+
+
 def test_the_kernel_delivers_nothing_late() -> None:
     """TCP gives up a command when its time-out has passed; a socket in the file system needs no such option."""
     found = options_of("redis://host", timeout=0.5, connect_timeout=2)

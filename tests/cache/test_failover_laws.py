@@ -65,6 +65,9 @@ class FakeRedisStore(RedisStore):
         if purge.keys:
             self.delete_many(purge.keys)
 
+    def renew(self) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing."""
 

@@ -161,6 +161,23 @@ def test_a_full_redis_is_not_returned_to_before_it_takes_writes(
     assert len(lines(caplog)) == 2
 
 
+def test_a_failover_by_name_or_proxy_is_followed(
+    make_cache: MakeCache, own_redis: RedisServer, redis_server: RedisServer, proxy: TcpProxy
+) -> None:
+    """Where the old primary goes on as a replica, a probe asks the new one: no connection of before is used again."""
+    proxy.target = own_redis.port
+    cache = make_cache(f"redis://127.0.0.1:{proxy.port}/0", retry_after=0.1)
+    cache.set("key", 1)
+    own_redis.client().replicaof("127.0.0.1", redis_server.port)
+    proxy.target = redis_server.port
+    cache.set("key", 2)
+    assert cache.reading().code == "redis-read-only"
+    wait_for_return(cache)
+    assert cache.set("key", 3)
+    assert cache.figures()["outages"] == 1
+    assert redis_server.client().exists("app:key")
+
+
 def test_a_missing_right_is_probed_with_the_command_that_met_it(make_cache: MakeCache, own_redis: RedisServer) -> None:
     """A user who may do all but count stays away after a count until it may, instead of going to and fro."""
     admin = own_redis.client()
@@ -170,7 +187,7 @@ def test_a_missing_right_is_probed_with_the_command_that_met_it(make_cache: Make
     assert cache.inc("count") == 1
     wait_for_probes(cache, 2)
     assert (cache.reading().code, cache.figures()["outages"]) == ("redis-no-permission", 1)
-    admin.acl_setuser("app", commands=["+incrby"])
+    admin.acl_setuser("app", enabled=True, commands=["+incrby"])
     wait_for_return(cache)
     assert cache.inc("count") == 1
 
