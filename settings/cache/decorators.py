@@ -105,7 +105,11 @@ class StampedeProtectedCache(Cache):
             self.add(key, self._memoize_make_version_hash(), timeout=timeout)
         if None in versions:
             versions = self.get_many(*keys)
-        return name, "".join(each or self._memoize_make_version_hash() for each in versions)
+        # What `add` leaves alone and nobody can read would never be found: it has no time-out.
+        new = {key: self._memoize_make_version_hash() for key, each in zip(keys, versions, strict=True) if each is None}
+        if new:
+            self.set_many(new, timeout=timeout)
+        return name, "".join(new.get(key) or each for key, each in zip(keys, versions, strict=True))
 
     def _protected(self, inner: Callable[..., Any], seconds: float | None) -> Callable[..., Any]:
         def call(*args: object, **kwargs: object) -> object:

@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from flask import Flask, abort
 
 from tests.cache.conftest import MakeCache
@@ -81,6 +82,25 @@ def test_a_version_is_made_only_once(make_cache: MakeCache, redis_server: RedisS
     assert len(set(map(str, keys))) == 1
     assert [function(1) for function in memoized] == [2, 2]
     assert caches[1].figures()["hits"] != 0
+
+
+@pytest.mark.parametrize("kind", ["garbage", "list"])
+def test_a_version_that_cannot_be_read_heals(make_cache: MakeCache, redis_server: RedisServer, kind: str) -> None:
+    """What lies under the key of a version and is none costs one computation, not one each call for ever."""
+    cache, client = make_cache(redis_server.url()), redis_server.client()
+    calls: list[int] = []
+
+    @cache.memoize(60)
+    def double(n: int) -> int:
+        calls.append(n)
+        return n * 2
+
+    double(1)
+    (key,) = client.keys("*memver*")
+    client.delete(key)
+    client.set(key, b"!garbage") if kind == "garbage" else client.rpush(key, 1)
+    assert [double(1), double(1), double(1)] == [2, 2, 2]
+    assert calls == [1, 1]
 
 
 def test_methods_are_forgotten_by_instance(make_cache: MakeCache) -> None:
