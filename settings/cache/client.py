@@ -212,15 +212,16 @@ class RedisStore:
     def _once_more(self, command: Callable[[], T], key: str = "") -> T:
         """Run a command that may run twice; the second time only after a pooled connection was found closed."""
         try:
-            return command()
+            try:
+                return command()
+            except redis.ConnectionError as error:
+                if not found_closed(error):
+                    raise
+                return command()
         except redis.ResponseError as error:
             if not _is_about_the_value(error):
                 raise
             raise UnusableValue(key, str(error)) from error
-        except redis.ConnectionError as error:
-            if not found_closed(error):
-                raise
-            return command()
 
 
 def found_closed(error: "redis.RedisError") -> bool:

@@ -16,6 +16,7 @@ from settings.cache.store import UnusableValue
 from tests.cache import broken_redis
 from tests.cache.conftest import MakeCache
 from tests.cache.fickle_redis import Fickle
+from tests.proxy import TcpProxy
 from tests.servers import RedisServer, wait_until
 
 
@@ -135,6 +136,32 @@ def test_a_value_of_another_kind_names_its_key(redis_server: RedisServer, operat
         store.get("app:list") if operation == "get" else store.inc("app:list", 1)
     assert caught.value.key == "app:list"
     assert "WRONGTYPE" in caught.value.reason
+    store.close()
+
+
+def test_a_value_of_another_kind_is_told_by_a_second_try_too(redis_server: RedisServer, proxy: TcpProxy) -> None:
+    """It is no fault of Redis either when the pooled connection was found closed before."""
+    redis_server.client().rpush("app:list", 1)
+    proxy.target = redis_server.port
+    of_redis = RedisSettings.model_validate({"url": f"redis://127.0.0.1:{proxy.port}/0", "timeout": 5})
+    store, caught = RedisStore(lambda: connect(of_redis), prefix="app:"), list[BaseException]()
+    store.get("app:key")
+    proxy.freeze()
+    before = proxy.received
+
+    def get() -> None:
+        try:
+            store.get("app:list")
+        except Exception as error:  # noqa: BLE001 # which one, is what the test is about
+            caught.append(error)
+
+    thread = threading.Thread(target=get)
+    thread.start()
+    wait_until(lambda: proxy.received > before)
+    proxy.cut()
+    proxy.thaw()
+    thread.join()
+    assert [type(each) for each in caught] == [UnusableValue]
     store.close()
 
 
