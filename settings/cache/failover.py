@@ -26,6 +26,9 @@ CALLER_GRACE_SECONDS = 1.0
 SMALL_PURGE = 100
 """Keys that are purged while writers wait; more are purged before, while they go on."""
 
+EARLY_PURGES = 3
+"""Of those before, at the most: an application may clear or write as fast as it is purged."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -247,8 +250,10 @@ class Failover:
             logger.debug("Redis (%s) is still away: %s", self._target, diagnosis.code)
 
     def _purge_and_close(self) -> None:
-        keys, everything = self.remembered()
-        if everything or keys > SMALL_PURGE:
+        for _ in range(EARLY_PURGES):
+            keys, everything = self.remembered()
+            if keys <= SMALL_PURGE and not everything:
+                break
             self._purge()
         with self._lock:
             self._purge()

@@ -1,6 +1,7 @@
 """Laws of the way out and back, for any order of faults and operations of two processes that share one Redis."""
 
 import logging
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -165,6 +166,40 @@ class ClosingStore(FakeRedisStore):
             self.failover.write("set", ("app:meanwhile",), lambda store: store.set_many({"app:meanwhile": b"1"}, None))
             self.failover.close()
         super().purge(purge)
+
+
+class ClearedStore(FakeRedisStore):
+    """A store whose application clears the cache in the middle of each of its first two purges."""
+
+    failover: Failover
+    purges = 0
+
+    def purge(self, purge: Purge) -> None:
+        """Delete what has to go, while another thread clears."""
+        self.purges += 1
+        if self.purges <= 2:
+            clear = threading.Thread(target=lambda: self.failover.write("clear", None, lambda store: store.clear()))
+            clear.start()
+            clear.join(10)
+            assert not clear.is_alive()
+        super().purge(purge)
+
+
+def test_writers_do_not_wait_while_a_whole_prefix_is_purged() -> None:
+    """A clear() in the middle of a return is purged before the moment in which writers wait."""
+    clock, shared = Clock(), SharedRedis()
+    store = ClearedStore(shared)
+    failover = store.failover = Failover(
+        store, MemoryStore(max_entries=10), target="redis://fake", diagnose=lambda _: GONE, retry_after=RETRY_AFTER,
+        clock=clock,
+    )  # fmt: skip
+    shared.state = "refuses"
+    failover.write("clear", None, lambda store: store.clear())
+    shared.state = "up"
+    clock.now += RETRY_AFTER
+    assert failover.try_return()
+    assert failover.remembered() == (0, False)
+    assert failover.tally.purged_prefixes == 3
 
 
 def test_a_process_that_closes_while_it_returns_returns_once(caplog: pytest.LogCaptureFixture) -> None:
