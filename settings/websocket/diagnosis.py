@@ -139,21 +139,26 @@ def diagnose(error: BaseException, *, secrets: Collection[str] = ()) -> Diagnosi
 def retry_after_seconds(error: BaseException, *, now: float) -> float:
     """Return how long the gateway asks to be left alone, 0 when it does not: seconds or a date (RFC 9110, 10.2.3).
 
+    Of several such headers, which a proxy in between may have added, the longest counts. Raises nothing.
+
     Args:
         error: What was raised.
         now: Seconds since the epoch.
     """
     if not isinstance(error, ws.InvalidStatus):
         return 0.0
-    text = error.response.headers.get("Retry-After", "").strip()
-    seconds = float(text) if text.isascii() and text.isdigit() else _seconds_until(text, now)
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER_SECONDS)
+    asked = (_seconds(text.strip(), now) for text in error.response.headers.get_all("Retry-After"))
+    return min(max(asked, default=0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _seconds(text: str, now: float) -> float:
+    return float(text) if text.isascii() and text.isdigit() else max(0.0, _seconds_until(text, now))
 
 
 def _seconds_until(date: str, now: float) -> float:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year, an hour or a zone may be any number
         return 0.0
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
 
@@ -166,14 +171,14 @@ def _known(error: BaseException) -> tuple[str, str]:
         return _closed(error)
     if isinstance(error, ws.InvalidStatus):
         return _status(error.response.status_code)
-    if isinstance(error, ws.InvalidURI | ws.SecurityError):
-        return _bad_address(error)
+    if _of_a_redirect(error):
+        return "redirected", ""
     if isinstance(error, ws.InvalidHandshake):
         cut = any(isinstance(each, EOFError | ConnectionError) for each in _behind(error))
         return ("handshake-cut" if cut else "not-a-gateway"), ""
     if isinstance(error, OSError):
         return _system(error)
-    if isinstance(error, ValueError):  # UnicodeError, of a host name that is none, is one too
+    if isinstance(error, ValueError | ws.InvalidURI):  # UnicodeError, of a host name that is none, is one too
         return "invalid-url", ""
     return "unknown", f"{type(error).__name__}: {error}"
 
@@ -185,12 +190,10 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or found.__context__
 
 
-def _bad_address(error: BaseException) -> tuple[str, str]:
-    """Tell an address of the gateway's choice from one of WS_URL: a redirect answers a response that came."""
-    redirected = any(isinstance(each, ws.InvalidStatus) for each in _behind(error)) or "redirect" in str(error)
-    if redirected:
-        return "redirected", ""
-    return ("invalid-url" if isinstance(error, ws.InvalidURI) else "not-a-gateway"), ""
+def _of_a_redirect(error: BaseException) -> bool:
+    """Say whether an address of the gateway's choice is at fault, not WS_URL: one that came with its answer."""
+    too_many = isinstance(error, ws.SecurityError) and "redirects" in str(error)
+    return too_many or any(isinstance(each, ws.InvalidStatus) for each in _behind(error))
 
 
 def _status(status: int) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
@@ -53,6 +55,10 @@ FAULTS: list[tuple[str, Script, str, bool]] = [
     ("HTTP 429", status("429 Too Many Requests"), "throttled", True),
     ("HTTP 500", status("500 Internal Server Error"), "server-error", True),
     ("HTTP 503", status("503 Service Unavailable"), "server-error", True),
+    ("HTTP 503, twice asked to wait", status("503 Wait", "Retry-After: 1", "Retry-After: 2"), "server-error", True),
+    ("HTTP 503, until no date", status("503 Wait", f"Retry-After: 1 Apr {10**20} 0:00 GMT"), "server-error", True),
+    ("redirect to nowhere", status("302 Found", "Location: ws://[::1"), "redirected", False),
+    ("two redirects", status("302 Found", "Location: /a", "Location: /b"), "redirected", False),
     ("redirect to http", status("302 Found", "Location: http://127.0.0.1:1/"), "redirected", False),
     ("redirect to ws refused", status("302 Found", f"Location: ws://127.0.0.1:{free_port()}/"), "refused", True),
     ("redirect to itself", status("302 Found", "Location: /again"), "redirected", False),
@@ -189,6 +195,8 @@ def test_a_network_without_a_way_is_unreachable(number: int) -> None:
 
 
 NOW = 1_700_000_000.0
+PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126))
+DATES = r"Wed, [0-9]{1,3} Apr [0-9]{1,20} [0-9]{1,15}:[0-9]{1,3}:00 (GMT|[+-][0-9]{4,20})"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +218,20 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(text: str, seconds: float) 
     """Both forms of RFC 9110 are understood, nonsense is not, and nothing keeps the client away for more than a day."""
     error = InvalidStatus(Response(503, "Service Unavailable", Headers({"Retry-After": text})))
     assert retry_after_seconds(error, now=NOW) == pytest.approx(seconds)
+
+
+@given(st.lists(PRINTABLE | st.from_regex(DATES, fullmatch=True), max_size=3))
+def test_whatever_a_gateway_asks_for_is_bounded(values: list[str]) -> None:
+    """Any text, any date, any number of headers: nothing is raised, and a day is the most."""
+    headers = Headers([("Retry-After", value) for value in values])
+    asked = retry_after_seconds(InvalidStatus(Response(503, "Service Unavailable", headers)), now=NOW)
+    assert 0 <= asked <= LONGEST_RETRY_AFTER_SECONDS
+
+
+def test_of_several_the_longest_counts() -> None:
+    """A proxy in between may ask for more than the gateway."""
+    headers = Headers([("Retry-After", "3"), ("Retry-After", "7"), ("Retry-After", "soon")])
+    assert retry_after_seconds(InvalidStatus(Response(503, "Service Unavailable", headers)), now=NOW) == 7.0
 
 
 def test_what_is_no_http_status_asks_for_nothing() -> None:
