@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 FAREWELL_SECONDS = 1.0
 """Beyond the grace time of a close, for a connection that does not want to end."""
 
+THREAD_FAILED = Diagnosis(
+    "websocket-thread-failed",
+    "the thread of the connection ended by a fault of its own",
+    "see the traceback in the log, and restart the process",
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -122,7 +128,10 @@ class Background:
             with asyncio.Runner(loop_factory=Loop) as runner:
                 runner.run(self._keep(url.get_secret_value()))
         except Exception:
-            logger.exception("the WebSocket thread ended by a fault of its own [websocket-thread-failed]")
+            logger.exception(
+                "WS_URL (%s): %s [%s]", shown(url.get_secret_value()), THREAD_FAILED.cause, THREAD_FAILED.code
+            )
+            self._wiring.changed(State.UNAVAILABLE, THREAD_FAILED, None)
 
     async def _keep(self, url: str) -> None:
         from settings.websocket.keeper import Keeper

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from settings.probe import HealthStatus
 from settings.websocket.background import Background
+from settings.websocket.client import Change
 from settings.websocket.machine import State
 from tests.websocket.clients import Make, lines
 from tests.websocket.gateway import Gateway, wait_until
@@ -99,19 +101,22 @@ def test_the_gateway_notices_that_a_parent_has_died_while_its_child_lives(gatewa
             os.kill(child, signal.SIGKILL)
 
 
-def test_a_fault_of_the_threads_own_is_logged(
+def test_a_fault_of_the_threads_own_is_logged_and_seen(
     make: Make, gateway: Gateway, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread that ends by a mistake of ours says so, with its traceback, and the process goes on."""
+    """A thread that ends by a mistake of ours says so in log, health and `on_change`, and the process goes on."""
 
     async def broken(self: Background, url: str) -> None:
         raise LookupError("a mistake")
 
     monkeypatch.setattr(Background, "_keep", broken)
-    client = make(gateway.url)
+    client, told = make(gateway.url), list[Change]()
+    client.on_change(told.append)
     client.start()
-    wait_until(lambda: lines(caplog))
+    wait_until(lambda: told)
     [record] = lines(caplog)
+    assert (client.reading().status, client.reading().code) == (HealthStatus.UNHEALTHY, "websocket-thread-failed")
+    assert told[0].state is State.UNAVAILABLE
     assert "[websocket-thread-failed]" in record.getMessage()
     assert record.exc_info is not None
 
