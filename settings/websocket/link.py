@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,7 +43,7 @@ class Loop(asyncio.SelectorEventLoop):
             outcome, settle = socket.getaddrinfo(*args, **kwargs), answer.set_result
         except (OSError, UnicodeError) as error:
             outcome, settle = error, answer.set_exception
-        if not self.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits for the answer any more
             self.call_soon_threadsafe(lambda: None if answer.done() else settle(outcome))
 
 
@@ -98,7 +98,7 @@ class Door:
         """Connect, and close at the end of the with block."""
         async with connect(
             self._url,
-            ssl=self._context() if self._url.lower().startswith("wss:") else None,
+            **self._tls_options(),
             additional_headers=self._headers,
             proxy=None,
             compression=None,  # events are small, and each connection would hold memory for it
@@ -114,11 +114,16 @@ class Door:
             assert isinstance(connection, Link)
             yield connection
 
-    def _context(self) -> ssl.SSLContext:
-        """Return the verifying context, made once: reading the authorities takes tens of milliseconds."""
+    def _tls_options(self) -> dict[str, Any]:
+        """Return the verifying context, made once: reading the authorities takes tens of milliseconds.
+
+        With ws:// there is none, and the library makes one, as verifying, should the gateway redirect to wss://.
+        """
+        if not self._url.lower().startswith("wss:"):
+            return {}
         if self._tls is None:
             self._tls = ssl.create_default_context()
-        return self._tls
+        return {"ssl": self._tls}
 
 
 def let_go_in_child(descriptor: int) -> None:

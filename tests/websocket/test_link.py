@@ -18,7 +18,7 @@ from websockets.sync.server import ServerConnection
 from settings.websocket.link import Loop, let_go_in_child
 from settings.websocket.machine import State
 from tests.websocket.clients import Make
-from tests.websocket.gateway import Gateway, RawGateway, close_frame, upgraded, wait_until
+from tests.websocket.gateway import Gateway, RawGateway, close_frame, status, upgraded, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +104,25 @@ def test_a_redirect_to_another_host_gets_no_token(make: Make, gateway: Gateway) 
         wait_until(lambda: gateway.connections)
         assert first.requests[0].headers["Authorization"] == "Bearer the-token"
         assert "Authorization" not in gateway.requests[0].headers
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_redirect_to_tls_is_followed_and_verified(
+    make: Make, secure: Gateway, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    """From ws:// to wss:// a gateway may send anybody, but only to a host whose certificate holds."""
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    there = secure.url.replace("127.0.0.1", "localhost")
+    with RawGateway(status("301 Moved Permanently", f"Location: {there}")) as first:
+        client = make(first.url, max_retries=5, cooldown=0)
+        client.send("a", 1)
+        client.start()
+        wait_until(lambda: client.state in (State.CONNECTED, State.UNAVAILABLE))
+        if trusted:
+            wait_until(lambda: secure.payloads() == [1])
+        else:
+            assert client.reading().code == "websocket-certificate"
 
 
 def test_a_proxy_of_the_environment_is_left_alone(
