@@ -237,7 +237,7 @@ class WebSocketClient:
         self._received += 1
         event, payload = found
         for handler in self._handlers.get(event, ()):
-            self._dispatcher.post(handler, payload)
+            self._dispatcher.post(handler, payload, size=len(text))
 
     def _change(self, state: State, fault: Diagnosis | None, pause: float | None) -> None:
         """Take over a new state and tell those who asked; called by the background thread."""

@@ -9,9 +9,14 @@ from typing import Any
 MAX_WAITING = 1000
 """Messages that wait for slow handlers; beyond it new ones are dropped and counted."""
 
+MAX_WAITING_BYTES = 16 * 2**20
+"""The same for what they hold together, as JSON: once decoded they take several times as much."""
+
 logger = logging.getLogger(__name__)
 Run = Callable[..., Any]
 """Calls a function with arguments, in an application context."""
+Job = tuple[Callable[..., object], tuple[object, ...], int]
+"""A handler, its arguments, and their size in bytes."""
 
 
 class Dispatcher:
@@ -33,23 +38,29 @@ class Dispatcher:
     def reset(self) -> None:
         """Begin anew, without a thread: what a forked child does."""
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._waiting: deque[Job] = deque()
         self._thread: threading.Thread | None = None
-        self._ends = False
+        self._waiting_bytes, self._ends = 0, False
         self.lost = self.failures = 0
 
-    def post(self, handler: Callable[..., object], *args: object) -> None:
-        """Run `handler` after what waits already; lost, and counted, when too much waits."""
+    def post(self, handler: Callable[..., object], *args: object, size: int = 0) -> None:
+        """Run `handler` after what waits already; lost, and counted, when too much waits.
+
+        Args:
+            handler: Called with `args`.
+            args: Its arguments.
+            size: What they hold, in bytes.
+        """
         with self._changed:
-            if len(self._waiting) >= self._limit:
-                self.lost += 1
+            if len(self._waiting) >= self._limit or self._waiting_bytes + size > MAX_WAITING_BYTES:
+                self._lose()
             else:
-                self._append(handler, args)
+                self._append(handler, args, size)
 
     def post_always(self, handler: Callable[..., object], *args: object) -> None:
         """Run `handler` after what waits already, however much that is: for what is rare and must not be lost."""
         with self._changed:
-            self._append(handler, args)
+            self._append(handler, args, 0)
 
     def close(self, grace_seconds: float) -> None:
         """Run what waits for at most `grace_seconds`; later posts do nothing."""
@@ -68,32 +79,49 @@ class Dispatcher:
         """Release the lock."""
         self._changed.release()
 
-    def _append(self, handler: Callable[..., object], args: tuple[object, ...]) -> None:
+    def _lose(self) -> None:
+        self.lost += 1
+        if self.lost == 1:
+            logger.warning(
+                "WebSocket handlers are too slow: messages are dropped and counted [websocket-handlers-slow]"
+            )
+
+    def _append(self, handler: Callable[..., object], args: tuple[object, ...], size: int) -> None:
         if self._ends:
             return
-        self._waiting.append((handler, args))
+        self._waiting.append((handler, args, size))
+        self._waiting_bytes += size
         self._changed.notify()
         if self._thread is None:
-            thread = threading.Thread(target=self._work, name="websocket-handlers", daemon=True)
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="websocket-handlers", daemon=True)
+        try:
             thread.start()
+        except RuntimeError as error:
+            logger.warning("no thread for WebSocket handlers (%s): they wait [websocket-handlers-wait]", error)
+        else:
             self._thread = thread
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            handler, args = job
+            handler, args, _ = job
             try:
                 self._run(handler, *args)
-            except (Exception, SystemExit):
+            except BaseException:  # a CancelledError of asyncio must not end the thread of all handlers
                 self.failures += 1
                 logger.exception("a WebSocket handler failed: %s [websocket-handler-failed]", _name(handler))
 
-    def _next(self) -> tuple[Callable[..., object], tuple[object, ...]] | None:
+    def _next(self) -> Job | None:
         with self._changed:
             while not self._waiting:
                 if self._ends:
                     return None
                 self._changed.wait()
-            return self._waiting.popleft()
+            job = self._waiting.popleft()
+            self._waiting_bytes -= job[2]
+            return job
 
 
 def _name(handler: Callable[..., object]) -> str:
