@@ -59,8 +59,8 @@ class Keeper:
         self._wiring.changed(State.DISABLED, None, None)
 
     def retry(self) -> None:
-        """Try again now, with all retries, unless there is a connection or an attempt under way."""
-        if self._machine.state in (State.BACKING_OFF, State.UNAVAILABLE):
+        """Try again now, with all retries, unless there is a connection; after an attempt under way, at once."""
+        if self._machine.state is not State.CONNECTED:
             self._machine.renew()
             self._outage.renew()
             self._asked.set()
@@ -98,6 +98,7 @@ class Keeper:
 
     def _take_note(self, connection: Link) -> None:
         self.opened += 1
+        self._asked.clear()
         self.descriptor = descriptor_of(connection)
         connection.heard = self._heard
         self._machine.opened(self.loop.time())
