@@ -1,4 +1,4 @@
-"""At most two lines in the log for an outage: one when it is given up, one when it is over."""
+"""At most two lines in the log for an outage: one when it is given up, one when it is over, or needs a person."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class OutageLog:
         self._ended = 0.0
         self._failures = 0
         self._cause = ""
-        self._said = False
+        self._said = self._said_never = False
         self._greeted = False
 
     def failed(self, diagnosis: Diagnosis) -> None:
@@ -35,19 +35,20 @@ class OutageLog:
         self._cause = diagnosis.cause
 
     def gave_up(self, diagnosis: Diagnosis, pause: float | None, queued: int) -> None:
-        """Log the error of this outage, unless that has been done.
+        """Log the error of this outage, unless that has been done; once more when quiet probes end with it.
 
         Args:
             diagnosis: The last fault.
             pause: Seconds until the next quiet probe; None: never.
             queued: Events that wait.
         """
-        if self._said:
+        never = pause is None
+        if self._said and (self._said_never or not never):
             return
-        self._said = True
-        after = "" if pause is None else f"; tried again quietly every {pause:g} s"
+        self._said, self._said_never = True, never
+        after = "not tried again before retry() is called" if never else f"tried again quietly every {pause:g} s"
         logger.error(
-            "WS_URL (%s): unavailable after %d attempts: %s [%s]%s; %d events wait. Fix: %s",
+            "WS_URL (%s): unavailable after %d attempts: %s [%s]; %s; %d events wait. Fix: %s",
             self._target, self._failures, diagnosis.cause, diagnosis.code, after, queued, diagnosis.fix,
         )  # fmt: skip
 
@@ -65,8 +66,8 @@ class OutageLog:
                 "WebSocket connected to %s again, after %.1f s and %d failures: %s",
                 self._target, self._ended - self._began, self._failures, self._cause,
             )  # fmt: skip
-        self._began, self._failures, self._said = None, 0, False
+        self._began, self._failures, self._said, self._said_never = None, 0, False, False
 
     def renew(self) -> None:
         """Let a person who asked for another attempt read what becomes of it."""
-        self._said = False
+        self._said = self._said_never = False

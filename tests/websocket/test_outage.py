@@ -80,3 +80,17 @@ def test_the_first_connection_is_told_once(caplog: pytest.LogCaptureFixture) -> 
     log.over()
     log.opened()
     assert [record.getMessage() for record in lines(caplog)] == ["WebSocket connected to ws://gateway"]
+
+
+def test_a_quiet_probe_that_meets_what_cannot_pass_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """When nothing is tried any more although the first line promised it, a second one says so, and why; no third."""
+    log, wrong = OutageLog("ws://gateway", clock=lambda: 5.0), Diagnosis("websocket-unauthorized", "no entry", "knock")
+    for fault, pause in ((FAULT, 300.0), (FAULT, 300.0), (wrong, None), (wrong, None)):
+        log.failed(fault)
+        log.gave_up(fault, pause, 7)
+    first, second = [record.getMessage() for record in lines(caplog)]
+    assert "tried again quietly" in first
+    assert (
+        "no entry [websocket-unauthorized]; not tried again before retry() is called; 7 events wait. Fix: knock"
+        in second
+    )
