@@ -13,7 +13,7 @@ from settings.probe import Fact, HealthStatus, Reading
 from settings.problems import Diagnosis
 from settings.websocket.background import Background, Wiring
 from settings.websocket.dispatcher import Dispatcher, Run
-from settings.websocket.envelope import RefusedError, encode_payload, parse
+from settings.websocket.envelope import MAX_EVENT_CHARACTERS, RefusedError, encode_payload, parse
 from settings.websocket.machine import State
 from settings.websocket.model import WebSocketSettings
 from settings.websocket.outbox import Delivery, Outbox
@@ -118,9 +118,10 @@ class WebSocketClient:
         """Queue an event for the gateway, and say what became of it; never blocks, never raises.
 
         Args:
-            event: The event's name.
-            payload: What JSON knows: dicts, lists, text, numbers, booleans, None. It is encoded before this returns,
-                so that it may be changed afterwards. One that cannot be encoded is refused, and logged with the reason.
+            event: The event's name, of at most 255 characters.
+            payload: What JSON knows: dicts, lists, text, numbers, booleans, None; about 1 MiB at the most. It is
+                encoded before this returns, so that it may be changed afterwards. One that cannot be encoded is
+                refused, and logged with the reason.
         """
         try:
             text = encode_payload(payload)
@@ -128,6 +129,8 @@ class WebSocketClient:
             return self._refuse(event, str(reason))
         if not isinstance(event, str):
             return self._refuse(event, "its name is not a text")
+        if len(event) > MAX_EVENT_CHARACTERS:
+            return self._refuse(event, f"its name has {len(event)} characters, more than {MAX_EVENT_CHARACTERS}")
         delivery, wake = self._outbox.offer(event, text)
         if wake:
             self._background.wake_sender()

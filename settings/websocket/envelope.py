@@ -9,6 +9,12 @@ from typing import Any, NoReturn
 MAX_MESSAGE_BYTES = 2**20
 """The longest message, in and out; a longer one is refused by us going out, and ends the connection coming in."""
 
+MAX_EVENT_CHARACTERS = 255
+"""The longest name of an event."""
+
+MAX_PAYLOAD_BYTES = MAX_MESSAGE_BYTES - 4096
+"""The longest payload, as JSON: the rest is room for the longest names of event and application, escaped, and time."""
+
 
 class RefusedError(ValueError):
     """An event cannot be sent; the text is the reason, without any part of the payload."""
@@ -19,7 +25,7 @@ def encode_payload(payload: object) -> str:
 
     Raises:
         RefusedError: It is not made of dicts, lists, text, numbers (no NaN, no infinity), booleans and None, refers to
-            itself, is nested too deeply, or is longer than MAX_MESSAGE_BYTES.
+            itself, is nested too deeply, or is longer than MAX_PAYLOAD_BYTES.
     """
     try:
         text = "".join(_encode(payload))
@@ -27,8 +33,8 @@ def encode_payload(payload: object) -> str:
         raise
     except Exception as error:  # noqa: BLE001 - a payload may be any object, and its own code may raise anything
         raise RefusedError(_reason(error)) from None
-    if len(text) > MAX_MESSAGE_BYTES:
-        raise RefusedError(f"it has {len(text)} bytes as JSON, more than {MAX_MESSAGE_BYTES}")
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise RefusedError(f"it has {len(text)} bytes as JSON, more than {MAX_PAYLOAD_BYTES}")
     return text
 
 

@@ -72,7 +72,8 @@ def test_a_close_sends_what_is_queued_and_says_farewell(make: Make, gateway: Gat
     [
         ("a", {"when": object()}, "it holds a object, which JSON does not know"),
         (7, None, "its name is not a text"),
-        ("big", "x" * 2**20, "it has 1048578 bytes as JSON, more than 1048576"),
+        ("e" * 256, None, "its name has 256 characters, more than 255"),
+        ("big", "x" * 2**20, "it has 1048578 bytes as JSON, more than 1044480"),
     ],
 )
 def test_what_cannot_be_encoded_is_refused_with_a_reason(

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from settings.websocket.envelope import MAX_MESSAGE_BYTES, RefusedError, encode_payload, make_encoder, message, parse
+from settings.websocket.envelope import (
+    MAX_EVENT_CHARACTERS,
+    MAX_MESSAGE_BYTES,
+    MAX_PAYLOAD_BYTES,
+    RefusedError,
+    encode_payload,
+    make_encoder,
+    message,
+    parse,
+)
 
 payloads = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -32,6 +41,13 @@ def test_whatever_comes_in_is_an_event_or_nothing(text: str | bytes) -> None:
     """Parsing raises nothing, and gives events only."""
     found = parse(text)
     assert found is None or isinstance(found[0], str)
+
+
+def test_the_longest_message_is_within_the_limit() -> None:
+    """A gateway with the usual limit of 1 MiB takes the longest names, escaped, around the longest payload."""
+    payload = encode_payload("x" * (MAX_PAYLOAD_BYTES - 2))
+    text = message("\U0001f600" * MAX_EVENT_CHARACTERS, payload, app="\U0001f600" * 63, at=9_999_999_999.0)
+    assert MAX_MESSAGE_BYTES - 500 < len(text) <= MAX_MESSAGE_BYTES
 
 
 class Hostile(dict[str, object]):
@@ -64,7 +80,7 @@ def itself() -> list[object]:
         ({"n": 10**5000}, "a number that JSON has not"),
         ({(1, 2): 3}, "a key of one of its dicts is not a text"),
         (itself(), "nested too deeply, or refers to itself"),
-        ("x" * MAX_MESSAGE_BYTES, "more than 1048576"),
+        ("x" * MAX_PAYLOAD_BYTES, "more than 1044480"),
         (Hostile(a=1), "reading it raised KeyError"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 80 else "",
