@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from settings.cache.connection import NamedConnection, NamedSSLConnection
 from settings.cache.model import RedisSettings
 from settings.cache.recovery import Purge
 from settings.cache.store import UnusableValue
@@ -58,6 +59,9 @@ def connect(settings: RedisSettings) -> "redis.Redis":
         options.setdefault("username", "default")
     if options.get("connection_class") is redis.UnixDomainSocketConnection:
         del options["socket_keepalive"], options["socket_keepalive_options"]
+    else:
+        tls = options.get("connection_class") is redis.SSLConnection
+        options["connection_class"] = NamedSSLConnection if tls else NamedConnection
     try:
         pool = make_pool(**options)
         # An impossible option fails when a connection object is made, which connects to nothing yet.

@@ -192,7 +192,7 @@ _ROWS = (
         "redis-connect-timeout",
         r"Timeout connecting",
         "no connection to Redis within REDIS_CONNECT_TIMEOUT",
-        "see whether a firewall drops it, or the host is down",
+        "see whether a firewall drops it, the host is down or its name server silent",
     ),
     _Row(
         "redis-timeout",
