@@ -34,7 +34,7 @@ class MemoryStore:
     ) -> None:
         self._max_entries, self._longest, self._clock = max_entries, longest_seconds, clock
         self._entries: OrderedDict[str, tuple[float | None, bytes]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler, or a finalizer, may use the cache while its own thread does
         self.operations = 0
 
     def __len__(self) -> int:
@@ -115,7 +115,7 @@ class MemoryStore:
 
     def after_fork_in_child(self) -> None:
         """Keep the entries, count from zero."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.operations = 0
 
     def _find(self, key: str) -> bytes | None:
@@ -139,8 +139,8 @@ class MemoryStore:
         self._put(key, self._expiry(seconds), value)
 
     def _put(self, key: str, expires: float | None, value: bytes) -> None:
+        self._entries.pop(key, None)
         self._entries[key] = (expires, value)
-        self._entries.move_to_end(key)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 

@@ -69,7 +69,7 @@ class ResilientBackend(BaseCache):
         super().__init__(default_timeout=default_timeout)
         self._tier, self.key_prefix = tier, key_prefix
         self.serializer = RedisSerializer()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in the store in this process
         self.hits = self.misses = self.unusable = 0
 
     @classmethod
@@ -173,7 +173,7 @@ class ResilientBackend(BaseCache):
 
     def after_fork_in_child(self) -> None:
         """Count from zero."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.hits = self.misses = self.unusable = 0
 
     def _delete(self, name: str, full: Collection[str]) -> int:

@@ -52,7 +52,7 @@ class Stampede:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as in the store in this process
         self._flights: dict[str, _Flight] = {}
         self._local = threading.local()
         self.waited = 0
@@ -113,7 +113,7 @@ class Stampede:
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent's threads compute."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._flights = {}
         self.waited = 0
 

@@ -217,7 +217,7 @@ class WebSocketClient:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close while its own thread subscribes
         self._closed = False
         self._view = _View(since=self._clock())
         self._received = self._ignored = 0

@@ -57,6 +57,26 @@ def test_answers_as_redis_does(redis_server: RedisServer, operations: list[tuple
     store.close()
 
 
+def test_a_finalizer_may_use_what_its_thread_is_using() -> None:
+    """An operation within an operation, as signal handlers and finalizers make them, waits for nobody."""
+    found: list[object] = []
+
+    def interrupted() -> float:
+        if not found:
+            found.append("interrupted")
+            store.set_many({"other": b"1"}, None)
+            found.append(store.get("other"))
+        return 100.0
+
+    store = MemoryStore(max_entries=1, clock=interrupted)
+    store.set_many({"key": b"1"}, None)
+    thread = threading.Thread(target=store.set_many, args=({"key": b"2"}, 60), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == ["interrupted", b"1"]
+    assert store.get("key") == b"2"
+
+
 def test_least_recently_used_goes_first() -> None:
     """Beyond the bound the entry goes that was asked for longest ago."""
     memory = MemoryStore(max_entries=2)
