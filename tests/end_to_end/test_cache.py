@@ -4,6 +4,8 @@ import http.client
 import itertools
 import json
 import math
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -210,3 +212,23 @@ def test_the_site_stays_up_when_redis_does_not(
         said = [(line["level"], line["logger"]) for line in lines if "Redis" in str(line["message"])]
         assert said == [("WARNING", "settings.cache.failover"), ("INFO", "settings.cache.failover")] * 2
         assert len([line for line in lines if line["level"] in ("WARNING", "ERROR")]) <= 3 + 3
+
+
+def test_what_a_dead_worker_deleted_is_served_until_its_time_out(tmp_path: Path, own_redis: RedisServer) -> None:
+    """A worker that deletes in an outage and is killed before Redis is back purges nothing: the time-out does."""
+    (tmp_path / "wsgi.py").write_text(WSGI)
+    own_redis.restart(*DURABLE)
+    variables = {"REDIS_URL": own_redis.url(), "CACHE_RETRY_AFTER": 0.5}
+    with serving(gunicorn("wsgi:app", workers=WORKERS), tmp_path, **variables) as running:
+
+        def doomed() -> object:
+            return running.ask("/page/1").json()["doomed"]
+
+        own_redis.client().set("app:doomed", "8", ex=600)
+        own_redis.kill()
+        os.kill(running.ask("/delete/doomed", method="POST").json()["pid"], signal.SIGKILL)
+        own_redis.start(*DURABLE)
+        wait_until(lambda: doomed() == 8)
+        assert own_redis.client().pexpire("app:doomed", 1)
+        wait_until(lambda: not own_redis.client().exists("app:doomed"))
+        assert {doomed() for _ in range(3 * WORKERS)} == {None}
