@@ -57,11 +57,11 @@ def connect(settings: RedisSettings) -> "redis.Redis":
     if options.get("password"):
         # With a user's name, a server that wants no password takes any; older ones are asked again without it.
         options.setdefault("username", "default")
-    if options.get("connection_class") is redis.UnixDomainSocketConnection:
+    kind = options.get("connection_class")
+    if kind is redis.UnixDomainSocketConnection:
         del options["socket_keepalive"], options["socket_keepalive_options"]
-    else:
-        tls = options.get("connection_class") is redis.SSLConnection
-        options["connection_class"] = NamedSSLConnection if tls else NamedConnection
+    named = {None: NamedConnection, redis.SSLConnection: NamedSSLConnection}
+    options["connection_class"] = named.get(kind, kind)
     try:
         pool = make_pool(**options)
         # An impossible option fails when a connection object is made, which connects to nothing yet.

@@ -73,7 +73,7 @@ _ROWS = (
     ),
     _Row(
         "redis-replica-stale",
-        r"\bMASTERDOWN\b",
+        r"\bMASTERDOWN\b|Link with MASTER is down",
         "this Redis is a replica that has lost its primary",
         "point REDIS_URL at the primary, or finish the failover",
     ),
