@@ -244,7 +244,7 @@ class Failover:
             before = self._breaker.diagnosis
             self._breaker.probe_failed(diagnosis)
             pause = self._breaker.due_in()
-        if before is not None and before.transient and not diagnosis.transient:
+        if before is not None and not diagnosis.transient and before.code != diagnosis.code:
             self._announce(diagnosis, f"it answers, but cannot be used; next attempt in {pause:g} s")
         else:
             logger.debug("Redis (%s) is still away: %s", self._target, diagnosis.code)

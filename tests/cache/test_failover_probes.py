@@ -82,6 +82,20 @@ def test_a_fault_that_turns_out_to_be_a_wrong_password_is_said(
     assert "redis-no-password" in wrong.getMessage()
 
 
+def test_the_next_mistake_of_a_configuration_is_said(
+    make_cache: MakeCache, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever mends the password reads what is wrong after that, once, however often it is probed."""
+    cache = make_cache(f"redis://app:secret@127.0.0.1:{own_redis.port}/0", retry_after=0.05)
+    cache.get("key")
+    own_redis.client().acl_setuser("app", enabled=True, passwords=["+secret"], keys=["other:*"], commands=["+@all"])
+    wait_until(lambda: cache.reading().code == "redis-no-permission", seconds=5)
+    wait_for_probes(cache, 2)
+    assert [line.levelname for line in lines(caplog)] == ["ERROR", "ERROR"]
+    assert "redis-wrong-password" in lines(caplog)[0].getMessage()
+    assert "redis-no-permission" in lines(caplog)[1].getMessage()
+
+
 def test_a_restarted_redis_is_no_outage(make_cache: MakeCache, own_redis: RedisServer) -> None:
     """Pooled connections that were closed meanwhile are replaced without a word."""
     cache = make_cache(own_redis.url(), retry_after=1000)
