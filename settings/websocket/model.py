@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from settings.room import RoomSettings, checked_token
+from settings.room import RoomSettings, checked_token, wrong
 from settings.urls import Scheme, checked_parts, text_of
 
 GATEWAY = Scheme(
@@ -47,6 +47,9 @@ class WebSocketSettings(RoomSettings):
     @field_validator("token")
     @classmethod
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and any(each > "\xff" for each in value.get_secret_value()):
+            message = "it holds a letter beyond Latin-1, which no header can carry"
+            raise wrong("invalid-character", message, "ask the gateway for a token of plain ASCII")
         return checked_token(value)
 
     @classmethod
