@@ -142,11 +142,8 @@ class SmartConnectionManager:
         self._swapping.release()
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's connections without closing them: they are still the parent's."""
+        """Make the lock anew; the engine itself forgets the parent's connections."""
         self._swapping = threading.Lock()
-        result = self.result
-        if result.engine is not None and not (result.config and result.config.is_memory):
-            result.engine.dispose(close=False)
 
     def _put(self, result: ConnectionResult) -> ConnectionResult:
         with self._swapping:

@@ -1,5 +1,7 @@
 """The database as an application meets it: forked servers, a late PostgreSQL, and Flask-SQLAlchemy beside it."""
 
+import contextlib
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -147,6 +149,25 @@ def test_flask_sqlalchemy_and_our_engine_see_one_database(services: Services) ->
             session.execute(text("INSERT INTO note (id, words) VALUES (7, 'from ours')"))
         assert db.session.get_one(note, 7).words == "from ours"
         assert str(db.engine.url) == str(services.engine.url)
+
+
+@pytest.mark.parametrize("services", ["file", "postgresql"], indirect=True)
+def test_flask_sqlalchemy_that_worked_before_a_fork_works_after_it(services: Services) -> None:
+    """`db.create_all()` in gunicorn's master under --preload does not leave its workers with a dead connection."""
+    db, note = _flask_sqlalchemy(services.app)
+    with services.app.app_context():
+        db.create_all()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(Exception), services.app.app_context():
+            db.session.add(note(words="from a child"))
+            db.session.commit()
+            status = 0
+        os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with services.app.app_context():
+        assert db.session.scalars(db.select(note.words)).all() == ["from a child"]
 
 
 @pytest.mark.parametrize("services", ["file"], indirect=True)
