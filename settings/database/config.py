@@ -132,8 +132,11 @@ class DatabaseConfig:
 
 
 def fits_authority(host: str) -> bool:
-    """Say whether a host can stand before the path of a URL: socket directories and lists of hosts cannot."""
-    return not host.startswith(("/", "@")) and "," not in host
+    """Say whether a host can stand before the path of a URL.
+
+    Socket directories and lists of hosts cannot, nor what holds a %: libpq decodes it there, and SQLAlchemy does not.
+    """
+    return not host.startswith(("/", "@")) and "," not in host and "%" not in host
 
 
 def render_url(

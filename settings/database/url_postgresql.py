@@ -105,7 +105,7 @@ def _query_hosts(given: list[str], ports: list[str], default: Ports) -> tuple[Ho
     if not ports and len(hosts) == 1:
         pair = _HOST_AND_PORT.fullmatch(hosts[0])
         if pair is not None:
-            return [pair["host"]], [_port(pair["port"])]
+            return [pair["host"]], [_port(pair["port"])] if pair["port"] else default
         return hosts, default
     if not ports and any(_HOST_AND_PORT.fullmatch(host) for host in hosts):
         raise UnusableURLError("invalid-host", "host= cannot hold ports", "write host=h1,h2&port=5432,5433")

@@ -59,6 +59,7 @@ POSTGRESQL = [
     ("postgresql:///d", "dbname=d"),
     ("postgresql://u:p@[::1]:5433/d", "host=::1 port=5433 dbname=d user=u password=p"),
     ("postgresql://[fe80::1%25eth0]/d", "host=fe80::1%eth0 dbname=d"),
+    ("postgresql://u@[fe80::1%2512]:5433/d", "host=fe80::1%12 port=5433 dbname=d user=u"),
     ("postgresql:///d?host=/var/run/postgresql", "host=/var/run/postgresql dbname=d"),
     ("postgresql://%2Fvar%2Frun/d", "host=/var/run dbname=d"),
     ("postgresql://h:5432/d?host=/tmp", "host=/tmp port=5432 dbname=d"),
@@ -88,6 +89,7 @@ POSTGRESQL = [
     ("postgresql://[]/d", "dbname=d"),
     ("postgresql:///d?host=/", "host=/ dbname=d"),
     ("postgresql:///d?host=h:5433", "host=h port=5433 dbname=d"),
+    ("postgresql://:5433/d?host=h:", "host=h port=5433 dbname=d"),
     ("postgresql:///d?host=h1,h2", "host=h1,h2 dbname=d"),
     ("postgresql://h/a%40b", "host=h dbname=a@b"),
     ("postgresql://h:5432/a%40b", "host=h port=5432 dbname=a@b"),
@@ -104,6 +106,7 @@ def test_postgresql_url_means_what_the_drivers_make_of_it(url: str, dsn: str) ->
     assert _as_libpq_gets_it(config.connection_string) == parse_dsn(dsn)
     connector = PostgreSQLConnector(DatabaseSettings())
     assert _as_libpq_gets_it(connector.url(config)) == parse_dsn(dsn)
+    assert _as_we_say(_parsed(config.connection_string)) == parse_dsn(dsn)
 
 
 LIBPQ_OPTIONS = """
