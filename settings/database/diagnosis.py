@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from settings.database import diagnosis_postgresql, diagnosis_sqlite
+from settings.database import diagnosis_connecting, diagnosis_postgresql, diagnosis_sqlite
 from settings.problems import BootstrapError, Diagnosis, mask_secrets
 
 DEADLINE = Diagnosis(
@@ -80,7 +80,7 @@ def _of_one(error: BaseException) -> Diagnosis | None:
     if text.startswith("SQLite objects created in a thread"):
         return _OTHER_THREAD
     if type(error).__module__.startswith("psycopg2"):
-        return diagnosis_postgresql.by_state(getattr(error, "pgcode", None)) or diagnosis_postgresql.by_text(text)
+        return diagnosis_postgresql.by_state(getattr(error, "pgcode", None)) or diagnosis_connecting.by_text(text)
     return _of_class(error)
 
 
