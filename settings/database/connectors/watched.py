@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache, partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -85,11 +86,10 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.watchdog.disarm(self.link)
         return answer
 
-    def cursor(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
-        """Return a cursor, with the deadline also for those who ask for psycopg2's plain one, as its extras do."""
-        if options.get("cursor_factory") is cursor:
-            del options["cursor_factory"]
-        return super().cursor(*arguments, **options)
+    def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Return a cursor, under the deadline also where another kind is asked for, as psycopg2's extras do."""
+        kind = watched_kind(cursor_factory) if isinstance(cursor_factory, type) else cursor_factory
+        return super().cursor(name, kind, **options)
 
     def commit(self) -> None:
         """Commit, by the deadline."""
@@ -107,6 +107,30 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
             if not self.closed:
                 raise
             log.info("A connection was lost before its rollback, which its end does: %s", type(error).__name__)
+
+    def reset(self) -> None:
+        """Roll back and forget the session's settings, by the deadline."""
+        self.bounded(super().reset)
+
+    def set_client_encoding(self, encoding: str) -> None:
+        """Tell the server another encoding, by the deadline."""
+        self.bounded(super().set_client_encoding, encoding)
+
+    def set_session(self, *arguments: Any, **options: Any) -> None:
+        """Set what later transactions are like, by the deadline."""
+        self.bounded(partial(super().set_session, *arguments, **options))
+
+    def tpc_prepare(self) -> None:
+        """Prepare a two-phase transaction, by the deadline."""
+        self.bounded(super().tpc_prepare)
+
+    def tpc_commit(self, *xid: Any) -> None:
+        """Commit a two-phase transaction, by the deadline."""
+        self.bounded(super().tpc_commit, *xid)
+
+    def tpc_rollback(self, *xid: Any) -> None:
+        """Roll back a two-phase transaction, by the deadline."""
+        self.bounded(super().tpc_rollback, *xid)
 
     def before_fork(self) -> None:
         """Let a statement that runs go on."""
@@ -140,9 +164,29 @@ class WatchedCursor(cursor):  # type: ignore[misc] # psycopg2 has no annotations
         """Execute one statement for each set of values."""
         return self.connection.bounded(super().executemany, query, vars_list)
 
+    def callproc(self, *arguments: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Call a function of the server."""
+        return self.connection.bounded(super().callproc, *arguments)
+
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> Any:  # noqa: ANN401 - psycopg2's signature
         """Copy to or from a file."""
         return self.connection.bounded(super().copy_expert, sql, file, size)
+
+    def copy_from(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Copy from a file into a table."""
+        return self.connection.bounded(partial(super().copy_from, *arguments, **options))
+
+    def copy_to(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Copy a table to a file."""
+        return self.connection.bounded(partial(super().copy_to, *arguments, **options))
+
+    def scroll(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Move on or back; in a server-side cursor by a question to the server."""
+        return self.connection.bounded(partial(super().scroll, *arguments, **options))
+
+    def __next__(self) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Return the next row; some of a server-side cursor come from the server only now."""
+        return super().__next__() if self.name is None else self.connection.bounded(super().__next__)
 
     def close(self) -> None:
         """Close the cursor; the server forgets one of its own side now."""
@@ -163,3 +207,9 @@ class WatchedCursor(cursor):  # type: ignore[misc] # psycopg2 has no annotations
     def fetchall(self) -> Any:  # noqa: ANN401 - psycopg2's signature
         """Fetch the rows left; those of a server-side cursor come from the server only now."""
         return super().fetchall() if self.name is None else self.connection.bounded(super().fetchall)
+
+
+@cache
+def watched_kind(kind: type[cursor]) -> type[cursor]:
+    """Return a kind of cursor that is `kind`, and ends by the deadline besides."""
+    return kind if issubclass(kind, WatchedCursor) else type(kind.__name__, (WatchedCursor, kind), {})
