@@ -220,9 +220,21 @@ class SmartConnectionManager:
         config = DatabaseURLParser.parse_url(self._settings.fallback_url.get_secret_value())
         found = self._attempt(config, failed.attempts, self._patience(config), "DATABASE_FALLBACK_URL")
         if not found.success:
-            return replace(failed, error_message=f"{failed.error_message} {found.error_message}")
+            return _both_failed(failed, found)
         log.warning("%s DATABASE_FALLBACK_URL (%s) is used instead.", failed.error_message, found.target)
         return replace(found, error_message=failed.error_message, fallback_used=True, diagnosis=failed.diagnosis)
+
+
+def _both_failed(failed: ConnectionResult, fallback: ConnectionResult) -> ConnectionResult:
+    assert failed.diagnosis is not None
+    assert fallback.diagnosis is not None
+    both = replace(
+        failed.diagnosis,
+        cause=f"{failed.diagnosis.cause}, and DATABASE_FALLBACK_URL ({fallback.target}) cannot be used either: "
+        f"{fallback.diagnosis.cause}",
+        fix=f"{failed.diagnosis.fix}; for the fallback: {fallback.diagnosis.fix}",
+    )
+    return replace(failed, error_message=f"{failed.error_message} {fallback.error_message}", diagnosis=both)
 
 
 def _failed(

@@ -191,6 +191,9 @@ def test_unusable_fallback_is_reported_beside_the_first_fault(make: Make, tmp_pa
     assert "nothing listens" in result.error_message
     assert "DATABASE_FALLBACK_URL" in result.error_message
     assert "folder" in result.error_message
+    assert result.diagnosis is not None
+    assert f"and DATABASE_FALLBACK_URL (sqlite:///{tmp_path}/folder) cannot be used either" in result.diagnosis.cause
+    assert "for the fallback: " in result.diagnosis.fix
 
 
 def test_url_that_is_not_set_falls_back_only_where_not_strict(make: Make) -> None:
