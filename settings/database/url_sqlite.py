@@ -73,8 +73,6 @@ def _check_uri_options(options: Mapping[str, str]) -> None:
 
 
 def _absolute(path: str, folder: Path | None) -> str:
-    if ntpath.splitdrive(path)[0]:
-        return path
     # not resolve(): pysqlite opens what abspath() gives, and the database of a symbolic link stays the link's
     whole = Path(path) if path.startswith("/") else (folder or Path.cwd()) / path
     return os.path.abspath(whole)  # noqa: PTH100 - pathlib has no abspath that removes ".."
@@ -87,7 +85,7 @@ def _absolute_uri(uri: str, folder: Path | None) -> str:
         raise UnusableURLError(
             "invalid-path", "a file: URI can name no host but localhost", "write file:/absolute/path.db"
         )
-    if path.startswith("/") or ntpath.splitdrive(path)[0]:
+    if path.startswith("/") or (os.name == "nt" and ntpath.splitdrive(path)[0]):
         return uri
     base = quote(str(Path.cwd() if folder is None else folder.absolute()))
     return f"file:{base}/{path}"

@@ -1,7 +1,6 @@
 """SQLite URLs name the file that pysqlite opens, and no other."""
 
 import contextlib
-import ntpath
 import os
 from pathlib import Path
 
@@ -33,9 +32,10 @@ SQLITE = [
     ("sqlite:///my%20app.db", "/srv/app/my app.db", {}),
     ("sqlite:///app.db?timeout=5", "/srv/app/app.db", {"timeout": "5"}),
     ("sqlite:///100%.db", "/srv/app/100%.db", {}),
-    ("sqlite:///C:\\data\\app.db", "C:\\data\\app.db", {}),
-    ("sqlite:///C:/data/app.db", "C:/data/app.db", {}),
+    ("sqlite:///C:\\data\\app.db", "/srv/app/C:\\data\\app.db", {}),
+    ("sqlite:///C:/data/app.db", "/srv/app/C:/data/app.db", {}),
     ("sqlite:///file:app.db?uri=true", "file:/srv/app/app.db", {"uri": "true"}),
+    ("sqlite:///file:C:/app.db?uri=true", "file:/srv/app/C:/app.db", {"uri": "true"}),
     ("sqlite:///file:/a/b.db?uri=true&mode=ro", "file:/a/b.db", {"uri": "true", "mode": "ro"}),
     ("sqlite:///file:///a/b.db?uri=true", "file:///a/b.db", {"uri": "true"}),
     ("sqlite:///file::memory:?uri=true&cache=shared", "file::memory:", {"uri": "true", "cache": "shared"}),
@@ -123,7 +123,7 @@ def test_any_sqlite_text_is_read_as_pysqlite_reads_it_or_refused(scheme: str, re
         assert config.error_message
         return
     path = str(config.database)
-    assert config.is_memory or path.removeprefix("file:").startswith("/") or ntpath.splitdrive(path)[0]
+    assert config.is_memory or path.removeprefix("file:").startswith("/")
     positional, _ = SQLiteDialect_pysqlite().create_connect_args(make_url(config.connection_string))
     opened = str(positional[0]).partition("?")[0] if config.options.get("uri") else str(positional[0])
     assert opened in {path, os.path.abspath(path)}  # noqa: PTH100 - as pysqlite does it
