@@ -64,7 +64,7 @@ def connect_database(boot: Boot) -> Outcome:
         boot.config({"SQLALCHEMY_DATABASE_URI": database.configured_url()})
         return Outcome("ok", f"connects when it is used, because flask {boot.command} decides")
     database.engine  # noqa: B018 - connects, or raises what is wrong
-    boot.config(database.flask_config())
+    boot.app.config.update(database.flask_config(boot.app.config))
     return _database_outcome(settings, database.result)
 
 

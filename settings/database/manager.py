@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Engine
@@ -24,6 +25,7 @@ from settings.problems import BootstrapError
 
 __all__ = ["ConnectionResult", "DatabaseManager", "SmartConnectionManager"]
 log = logging.getLogger(__name__)
+FLASK_URL, FLASK_OPTIONS = "SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_ENGINE_OPTIONS"
 FROZEN_FIX = "look whether the server, or the network to it, hangs"
 
 
@@ -179,16 +181,24 @@ class DatabaseManager:
         marked = config.options.get("mode") == "ro" or config.options.get("immutable", "0") == "1"
         return marked or not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
-    def flask_config(self) -> dict[str, Any]:
+    def flask_config(self, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
         """Return what Flask-SQLAlchemy reads: the URL in use, absolute, and options that make an engine like ours.
 
         A memory database is one connection, and Flask-SQLAlchemy's engine is given that very one.
+
+        Args:
+            given: What the application has set: with a URL of its own ours is left out, and our options are too,
+                which are for our database; its own options stay, and have the connection of a memory database added.
         """
-        engine = self.engine
-        options = self._connections.engine_options()
+        engine, options = self.engine, self._connections.engine_options()
+        if given.get(FLASK_URL) is not None:
+            return {}
+        theirs = given.get(FLASK_OPTIONS)
         if isinstance(engine.pool, StaticPool):
-            options["creator"] = lambda: driver_connection(engine)
-        return {"SQLALCHEMY_DATABASE_URI": self.result.connection_string, "SQLALCHEMY_ENGINE_OPTIONS": options}
+            options = {**(theirs or {}), **options, "creator": lambda: driver_connection(engine)}
+        elif theirs is not None:
+            options = theirs
+        return {FLASK_URL: self.result.connection_string, FLASK_OPTIONS: options}
 
     def configured_url(self) -> str:
         """Return the normalised, absolute URL of DATABASE_URL without connecting; empty when unset or invalid."""

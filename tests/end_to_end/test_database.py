@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from bootstrap import Services, bootstrap
 from settings.probe import HealthStatus
@@ -183,13 +183,35 @@ def test_flask_sqlalchemys_engine_has_the_manners_of_ours(services: Services) ->
         assert connection.execute(text(count)).scalar_one() == 0
 
 
-def test_what_the_application_has_set_stays(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An application with a database of its own for Flask-SQLAlchemy keeps it."""
+@pytest.mark.parametrize("kind", ["memory", "postgresql"])
+def test_application_with_a_database_of_its_own_keeps_it(
+    kind: str, request: pytest.FixtureRequest, working_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its URL stays, and our options, which are for another database, are not given to it."""
+    url = str(request.getfixturevalue("postgres_url")) if kind == "postgresql" else "sqlite://"
+    monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("WORKERS_ENABLED", "false")
     app = Flask(__name__)
-    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///own.db"
-    with bootstrap(app, start=False):
-        assert app.config["SQLALCHEMY_DATABASE_URI"] == "sqlite:///own.db"
+    app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{working_directory}/own.db"
+    db, _ = _flask_sqlalchemy(app)
+    with bootstrap(app, start=False) as services, app.app_context():
+        db.create_all()
+        assert not inspect(services.engine).has_table("note")
+        assert (working_directory / "own.db").stat().st_size > 0
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///app.db"])
+def test_options_of_the_application_stay(url: str, working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are its own, and the database is still ours, in memory too."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("WORKERS_ENABLED", "false")
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"logging_name": "theirs"}
+    with bootstrap(app, start=False) as services, app.app_context():
+        db, _ = _flask_sqlalchemy(app)
+        db.create_all()
+        assert db.engine.logging_name == "theirs"
+        assert inspect(services.engine).has_table("note")
 
 
 @pytest.mark.parametrize("services", ["file"], indirect=True)
