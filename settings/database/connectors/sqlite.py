@@ -18,6 +18,8 @@ from settings.database.model import DatabaseSettings
 
 log = logging.getLogger(__name__)
 BUSY_SECONDS = 5.0
+MOST_BYTES_CHECKED = 100 * 2**20
+"""Up to here a check of the whole file is a matter of a second; SQLite cannot be interrupted in it."""
 
 
 class SQLiteConnector:
@@ -135,6 +137,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     """Turn the file to WAL, which stays with the file, once it is known to be sound: a damaged one is not touched."""
     if connection.execute("PRAGMA journal_mode").fetchone()[0] in {"wal", "memory"}:
         return
+    if _bytes_of(connection) > MOST_BYTES_CHECKED:
+        log.warning(
+            "The SQLite file keeps its journal mode: it is too large to be checked at each boot, and is not turned to "
+            "WAL unchecked. Fix, once: sqlite3 FILE 'PRAGMA quick_check; PRAGMA journal_mode = WAL'."
+        )
+        return
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise refusal(f"database disk image is malformed: {verdict}", "SQLITE_CORRUPT")
@@ -145,6 +153,11 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         if not str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_READONLY", "SQLITE_BUSY")):
             raise
         log.warning("The SQLite file could not be turned to WAL and keeps its journal mode: %s", error)
+
+
+def _bytes_of(connection: sqlite3.Connection) -> int:
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages) * int(size)
 
 
 def _make_folder(folder: Path) -> None:

@@ -59,6 +59,21 @@ def test_file_connection_has_its_pragmas(file_engine: Engine) -> None:
     assert found == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 50}
 
 
+def test_large_file_is_neither_checked_nor_turned_to_wal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A check of gigabytes would keep each boot waiting: the file stays as it is, and a warning says what to do."""
+    monkeypatch.setattr("settings.database.connectors.sqlite.MOST_BYTES_CHECKED", 4096)
+    with contextlib.closing(sqlite3.connect(tmp_path / "app.db")) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER)")
+    engine = _engine(f"sqlite:///{tmp_path}/app.db")
+    with engine.connect() as connection, engine.connect():
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "delete"
+    engine.dispose()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "PRAGMA journal_mode = WAL" in caplog.text
+
+
 def test_foreign_keys_are_kept(file_engine: Engine) -> None:
     """A row that points to nothing is refused."""
     with file_engine.connect() as connection:
