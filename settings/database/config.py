@@ -111,6 +111,12 @@ class DatabaseConfig:
         scheme, mark, rest = mask_urls(self.connection_string).partition("://")
         return f"{scheme.partition('+')[0]}{mark}{rest}" if self.is_valid else ""
 
+    @property
+    def secrets(self) -> set[str]:
+        """What no text may show, decoded: a server or a driver may repeat it."""
+        found = {self.password, *(self.options.get(name) for name in SECRET_OPTIONS)}
+        return {each for each in found if each}
+
     def query(self) -> dict[str, str]:
         """Return what stands behind the question mark: the options, and hosts that fit nowhere else in a URL."""
         placed = dict(self.options)

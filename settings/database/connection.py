@@ -193,8 +193,7 @@ class SmartConnectionManager:
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is diagnosed, and shown when unknown
             if engine is not None:
                 engine.dispose()
-            secrets = {config.password} if config.password else set()
-            found = diagnose_database(error, variable=variable, target=config.target, secrets=secrets)
+            found = diagnose_database(error, variable=variable, target=config.target, secrets=config.secrets)
             return _failed(config, found, attempts, variable)
         return ConnectionResult(
             success=True,

@@ -98,7 +98,9 @@ class DatabaseManager:
             with self._connections.watchdog.within(timeout):
                 ask(self.engine, places=self._connections.places(), timeout=timeout)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is diagnosed, and shown when unknown
-            found = diagnose_database(error, target=self.result.target)
+            config = self.result.config
+            secrets = set() if config is None else config.secrets
+            found = diagnose_database(error, target=self.result.target, secrets=secrets)
             if found.code == DEADLINE.code and timeout is not None:
                 found = replace(found, cause=f"no answer within {timeout:g} s", fix=FROZEN_FIX)
             return Reading(HealthStatus.UNHEALTHY, self.result.target, found.code, found.cause, found.fix)

@@ -26,6 +26,13 @@ def test_file_is_what_sqlite_opens(url: str, file: Path | None) -> None:
     assert DatabaseURLParser.parse_url(url, folder=Path("/srv")).file == file
 
 
+def test_secrets_are_the_password_and_secret_options_decoded() -> None:
+    """What a message may not repeat; nothing where there is none."""
+    parsed = DatabaseURLParser.parse_url("postgresql://u:a%40b@h/d?sslpassword=c%26d&sslmode=require")
+    assert parsed.secrets == {"a@b", "c&d"}
+    assert DatabaseURLParser.parse_url("sqlite://").secrets == set()
+
+
 @pytest.mark.parametrize(
     ("url", "memory"),
     [

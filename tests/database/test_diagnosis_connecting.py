@@ -1,9 +1,5 @@
 """Every way in which a connection does not come about or is lost has its cause and fix."""
 
-import contextlib
-import socket
-import struct
-import threading
 from collections.abc import Iterator
 
 import psycopg2
@@ -17,6 +13,7 @@ from settings.database.diagnosis import diagnose_database
 from settings.database.diagnosis_connecting import by_text
 from settings.database.model import DatabaseSettings
 from settings.problems import Diagnosis
+from tests.database.refusing import server_that_says
 from tests.database.tls import CERTIFICATE, TlsProxy
 from tests.proxy import Mode, TcpProxy
 from tests.servers import PostgresServer, free_port
@@ -34,30 +31,6 @@ def _refusal(url: str) -> Diagnosis:
         engine.connect()
     engine.dispose()
     return diagnose_database(caught.value)
-
-
-@contextlib.contextmanager
-def _server_that_says(state: str, message: str) -> Iterator[int]:
-    """Listen as a PostgreSQL that refuses every session with one message; yields the port."""
-    fields = b"SFATAL\0VFATAL\0C" + state.encode() + b"\0M" + message.encode() + b"\0\0"
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection:
-                    (length,) = struct.unpack("!i", connection.recv(4))
-                    if struct.unpack("!i", connection.recv(length - 4)[:4])[0] == 80877103:  # an SSLRequest
-                        connection.sendall(b"N")
-                        connection.recv(4096)
-                    connection.sendall(b"E" + struct.pack("!i", len(fields) + 4) + fields)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +61,7 @@ def _server_that_says(state: str, message: str) -> Iterator[int]:
 )
 def test_refused_session_is_told_apart_by_its_words(state: str, message: str, code: str, transient: bool) -> None:
     """A failed connect has no SQLSTATE in psycopg2: what the server says decides."""
-    with _server_that_says(state, message) as port:
+    with server_that_says(state, message) as port:
         found = _refusal(f"postgresql://app:hidden@127.0.0.1:{port}/app")
     assert (found.code, found.transient) == (f"database-{code}", transient)
     assert found.cause
@@ -99,13 +72,13 @@ def test_refused_session_is_told_apart_by_its_words(state: str, message: str, co
 
 def test_names_of_the_message_are_in_the_cause() -> None:
     """The role and the database that the server did not know are named."""
-    with _server_that_says("3D000", 'database "nodb" does not exist') as port:
+    with server_that_says("3D000", 'database "nodb" does not exist') as port:
         assert '"nodb"' in _refusal(f"postgresql://app@127.0.0.1:{port}/nodb").cause
 
 
 def test_unknown_words_are_shown_masked_and_tried_again() -> None:
     """A server that speaks another language may come up: its words are shown, without the password."""
-    with _server_that_says("57P03", "la base hidden démarre") as port:
+    with server_that_says("57P03", "la base hidden démarre") as port:
         engine = _engine(f"postgresql://app:hidden@127.0.0.1:{port}/app")
         with pytest.raises(DBAPIError) as caught:
             engine.connect()

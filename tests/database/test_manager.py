@@ -10,6 +10,8 @@ from settings.database.config import DatabaseType
 from settings.probe import HealthStatus
 from settings.problems import BootstrapError
 from tests.database.conftest import Open
+from tests.database.refusing import server_that_says
+from tests.proxy import TcpProxy
 from tests.servers import PostgresServer, free_port, wait_until
 
 
@@ -78,6 +80,21 @@ def test_ping_of_what_cannot_be_reached_is_a_diagnosis(open_database: Open) -> N
     assert reading.code == "database-refused"
     assert reading.fix
     assert "hidden" not in repr(reading)
+
+
+def test_ping_shows_no_password_that_the_server_repeats(
+    open_database: Open, postgres: PostgresServer, proxy: TcpProxy
+) -> None:
+    """A fault that is not known is shown in the server's own words, but for what is secret."""
+    proxy.target = postgres.port
+    database = open_database(url=f"postgresql://postgres:hidden%40word@127.0.0.1:{proxy.port}/postgres")
+    assert database.ping(5).status is HealthStatus.HEALTHY
+    with server_that_says("57P03", "la base hidden@word démarre") as port:
+        proxy.target = port
+        proxy.cut()
+        reading = database.ping(5)
+    assert reading.code == "database-unknown-fault"
+    assert "la base *** démarre" in reading.cause
 
 
 def test_engine_of_an_unreachable_database_raises_with_cause_and_fix(open_database: Open) -> None:
