@@ -1,13 +1,10 @@
-"""Faults of a real server that a service lives through: killed, frozen, restarted, full, moved, forked away from."""
+"""Faults of a real server that a service lives through: killed, frozen, restarted, full, moved."""
 
-import concurrent.futures
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -244,80 +241,3 @@ def test_exhausted_pool_is_said_and_a_ping_waits_no_longer_than_told(open_databa
         assert reading.code == "database-pool-exhausted"
         assert database.pool_figures()["pool_in_use"] == 1
     assert database.ping(5).status is HealthStatus.HEALTHY
-
-
-def test_child_of_a_fork_has_connections_of_its_own(open_database: Open, postgres_url: str) -> None:
-    """Engine and session of the child reach another backend, and the parent's open transaction is not disturbed."""
-    database = open_database(url=postgres_url)
-    database.session.execute(text("CREATE TABLE t (id integer)"))
-    mine = database.session.scalar(text("SELECT pg_backend_pid()"))
-    child = os.fork()
-    if child == 0:
-        status = 1
-        with contextlib.suppress(Exception):
-            others = {_scalar(database.engine, "SELECT pg_backend_pid()")}
-            others.add(database.session.scalar(text("SELECT pg_backend_pid()")))
-            database.close()
-            status = 1 if mine in others else 0
-        os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert database.session.scalar(text("SELECT pg_backend_pid()")) == mine
-    database.session.commit()
-    assert _scalar(database.engine, "SELECT count(*) FROM t") == 0
-
-
-def test_fork_under_load_shares_no_connection(open_database: Open, postgres_url: str, postgres: PostgresServer) -> None:
-    """Children forked while threads of the parent work: right answers everywhere, no backend of two processes."""
-    database = open_database(url=postgres_url, pool_size=4)
-    ended, wrong = threading.Event(), []
-
-    def work() -> None:
-        n = 0
-        while not ended.is_set():
-            n += 1
-            if _scalar(database.engine, f"SELECT {n}") != n:
-                wrong.append(n)
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    children = [_child(database) for _ in range(4)]
-    statuses = [os.waitstatus_to_exitcode(os.waitpid(each, 0)[1]) for each in children]
-    ended.set()
-    for thread in threads:
-        thread.join()
-    assert statuses == [0] * 4
-    assert not wrong
-
-
-def _child(database: DatabaseManager) -> int:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        with contextlib.suppress(Exception), concurrent.futures.ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda n: _scalar(database.engine, f"SELECT {n}"), range(100)))
-            status = 0 if answers == list(range(100)) else 1
-        os._exit(status)
-    return child
-
-
-def test_child_of_a_fork_writes_to_the_same_file(open_database: Open, tmp_path: Path) -> None:
-    """On SQLite, too: the child opens the file anew, and the parent's open transaction is committed after it."""
-    database = open_database(url=f"sqlite:///{tmp_path}/app.db")
-    with database.engine.begin() as connection:
-        connection.execute(text("CREATE TABLE t (id INTEGER)"))
-    database.session.execute(text("SELECT count(*) FROM t"))
-    child = os.fork()
-    if child == 0:
-        status = 1
-        with contextlib.suppress(Exception):
-            with database.session() as session:
-                session.execute(text("INSERT INTO t VALUES (1)"))
-            database.close()
-            status = 0
-        os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    database.session.rollback()
-    database.session.execute(text("INSERT INTO t VALUES (2)"))
-    database.session.commit()
-    assert _scalar(database.engine, "SELECT sum(id) FROM t") == 3
