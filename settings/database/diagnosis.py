@@ -52,7 +52,7 @@ _UNKNOWN = "database-unknown-fault"
 CODES: frozenset[str] = frozenset(
     {found.code for found in (*diagnosis_postgresql.rows(), *diagnosis_sqlite.CODES_OF_SQLITE.values())}
     | {found.code for found in (*_CLASSES.values(), INVALID_URL, NOT_CONFIGURED, INTERRUPTED, FILE_GONE, _OTHER_THREAD)}
-    | {_UNKNOWN}
+    | {diagnosis_sqlite.FOLDER_UNUSABLE.code, diagnosis_sqlite.NO_FILE.code, _UNKNOWN}
 )
 
 

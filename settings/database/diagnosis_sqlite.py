@@ -16,6 +16,13 @@ _READ_ONLY = _row(
 )
 _SCHEMA = _row("schema", "a table or a column is missing, or the statement is wrong", "flask bootstrap migrate")
 
+FOLDER_UNUSABLE = _row(
+    "folder",
+    "the folder of the file cannot be made or written",
+    "make it and let this user write in it, or correct the path",
+)
+NO_FILE = _row("no-file", "the path is a device, a pipe or a socket, which keeps no data", "name a file")
+
 # Names of sqlite.org/rescode.html; an extended one that is not here counts as its primary one.
 CODES_OF_SQLITE: Mapping[str, Diagnosis] = {
     "SQLITE_CANTOPEN": _row(

@@ -17,7 +17,7 @@ from settings.database.connectors import SQLiteConnector
 from settings.database.diagnosis import CODES, diagnose_database
 from settings.database.diagnosis_sqlite import CODES_OF_SQLITE, by_name
 from settings.database.model import DatabaseSettings
-from settings.problems import Diagnosis
+from settings.problems import BootstrapError, Diagnosis
 
 
 def _engine(path: object, query: str = "?timeout=0.05") -> Engine:
@@ -27,7 +27,7 @@ def _engine(path: object, query: str = "?timeout=0.05") -> Engine:
 
 
 def _diagnosed(work: Callable[[], object]) -> Diagnosis:
-    with pytest.raises((DBAPIError, sqlite3.Error)) as caught:
+    with pytest.raises((DBAPIError, sqlite3.Error, BootstrapError)) as caught:
         work()
     return diagnose_database(caught.value)
 
@@ -105,15 +105,14 @@ def test_damaged_or_foreign_file_is_told_and_not_touched(harm: Callable[[Path], 
 
 def test_folder_as_a_file_is_told(tmp_path: Path) -> None:
     """A path that is a folder."""
-    found = _write(tmp_path)
-    assert found.code in {"sqlite-cannot-open", "sqlite-is-a-directory"}
+    assert _write(tmp_path).code == "sqlite-is-a-directory"
     assert not list(tmp_path.iterdir())
 
 
 def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file stands where the folder should be; its content stays."""
     (tmp_path / "data").write_text("in the way")
-    assert _write(tmp_path / "data" / "app.db").code == "sqlite-cannot-open"
+    assert _write(tmp_path / "data" / "app.db").code == "sqlite-folder"
     assert (tmp_path / "data").read_text() == "in the way"
 
 
@@ -219,8 +218,8 @@ def test_read_only_file_system_is_told_and_read_where_it_can_be(small_disk: Path
     gc.collect()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert _write(small_disk / "wal.db").code in {"sqlite-cannot-open", "sqlite-read-only"}
-    assert _write(small_disk / "new.db").code == "sqlite-cannot-open"
-    assert _write(small_disk / "folder" / "new.db").code == "sqlite-cannot-open"
+    assert _write(small_disk / "new.db").code == "sqlite-folder"
+    assert _write(small_disk / "folder" / "new.db").code == "sqlite-folder"
     assert _write(small_disk / "old.db").code == "sqlite-read-only"
     engine = _engine(small_disk / "old.db")
     with engine.connect() as connection:

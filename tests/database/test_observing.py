@@ -48,5 +48,5 @@ def test_failed_connect_is_no_statement(open_database: Open) -> None:
     """Nothing is told of what was never sent."""
     database, told = open_database(url="sqlite:////proc/no/app.db"), Told()
     database.observe_statements(lambda *found: told.append(found))
-    assert database.ping(1).code == "sqlite-cannot-open"
+    assert database.ping(1).code == "sqlite-folder"
     assert told == []

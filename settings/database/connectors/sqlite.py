@@ -3,7 +3,6 @@
 import logging
 import sqlite3
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
@@ -11,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from settings.database.config import DatabaseConfig
 from settings.database.connectors.manners import with_manners
+from settings.database.connectors.place import prepare_place
 from settings.database.connectors.turns import SharedConnection
 from settings.database.connectors.watched_sqlite import OwnConnection, factory, refusal
 from settings.database.deadline import Watchdog
@@ -58,10 +58,10 @@ class SQLiteConnector:
         """Return an engine that has not connected yet; a missing folder of the file is made.
 
         Raises:
-            sqlite3.OperationalError: When the folder cannot be made.
+            BootstrapError: When no database can be there.
         """
         if config.file is not None and config.options.get("mode", "rwc") == "rwc":
-            _make_folder(config.file.parent)
+            prepare_place(config.file)
         return create_engine(self.url(config), **self.options(config))
 
     def _connect_arguments(self, config: DatabaseConfig) -> dict[str, Any]:
@@ -158,10 +158,3 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 def _bytes_of(connection: sqlite3.Connection) -> int:
     pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     return int(pages) * int(size)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(f"unable to open database file: {folder}: {error.strerror}", "SQLITE_CANTOPEN") from error
