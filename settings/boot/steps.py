@@ -52,6 +52,7 @@ def open_logs(boot: Boot) -> Outcome:
 
 def connect_database(boot: Boot) -> Outcome:
     """Database: the engine that DATABASE_URL names, or its fallback, aloud."""
+    from settings.boot.beside import lead_flask_sqlalchemy
     from settings.boot.hooks import session_scope
     from settings.database.manager import DatabaseManager, SmartConnectionManager
 
@@ -64,7 +65,7 @@ def connect_database(boot: Boot) -> Outcome:
         boot.config({"SQLALCHEMY_DATABASE_URI": database.configured_url()})
         return Outcome("ok", f"connects when it is used, because flask {boot.command} decides")
     database.engine  # noqa: B018 - connects, or raises what is wrong
-    boot.app.config.update(database.flask_config(boot.app.config))
+    lead_flask_sqlalchemy(boot.app, database)
     return _database_outcome(settings, database.result)
 
 

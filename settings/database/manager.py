@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import QueuePool, StaticPool
 
@@ -201,6 +201,11 @@ class DatabaseManager:
         elif theirs is not None:
             options = theirs
         return {FLASK_URL: self.result.connection_string, FLASK_OPTIONS: options}
+
+    @staticmethod
+    def flask_engine(config: Mapping[str, Any]) -> Engine:
+        """Return the engine that Flask-SQLAlchemy would make of what `flask_config` returned."""
+        return create_engine(config[FLASK_URL], **config[FLASK_OPTIONS])
 
     def configured_url(self) -> str:
         """Return the normalised, absolute URL of DATABASE_URL without connecting; empty when unset or invalid."""

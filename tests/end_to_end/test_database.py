@@ -183,6 +183,31 @@ def test_flask_sqlalchemys_engine_has_the_manners_of_ours(services: Services) ->
         assert connection.execute(text(count)).scalar_one() == 0
 
 
+def test_flask_sqlalchemy_follows_a_reconnect(
+    own_postgres: PostgresServer, working_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a fallback both engines go back to DATABASE_URL together: what one writes the other reads."""
+    own_postgres.kill()
+    variables = {"DATABASE_URL": own_postgres.url(), "DATABASE_WAIT": "0", "WORKERS_ENABLED": "false"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with bootstrap(Flask(__name__), start=False) as services:
+        db, note = _flask_sqlalchemy(services.app)
+        with services.app.app_context():
+            assert db.engine.dialect.name == "sqlite"
+        own_postgres.start()
+        assert services.database.reconnect().success
+        with services.app.app_context():
+            db.create_all()
+            db.session.add(note(words="from theirs"))
+            db.session.commit()
+            assert services.database.session.scalar(text("SELECT words FROM note")) == "from theirs"
+            assert services.engine.dialect.name == "postgresql"
+            theirs = db.engine
+            assert services.database.reconnect().success
+            assert db.engine is theirs
+
+
 @pytest.mark.parametrize("kind", ["memory", "postgresql"])
 def test_application_with_a_database_of_its_own_keeps_it(
     kind: str, request: pytest.FixtureRequest, working_directory: Path, monkeypatch: pytest.MonkeyPatch

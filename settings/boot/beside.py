@@ -1,0 +1,33 @@
+"""Flask-SQLAlchemy beside our engine: what it is configured with, and its engine after a reconnect."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+
+if TYPE_CHECKING:
+    from settings.database.manager import DatabaseManager
+
+URL, OPTIONS = "SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_ENGINE_OPTIONS"
+
+
+def lead_flask_sqlalchemy(app: Flask, database: "DatabaseManager") -> None:
+    """Give Flask-SQLAlchemy the database in use, also after each reconnect; one with a URL of its own is left alone."""
+    theirs = app.config.get(OPTIONS)
+    ours = database.flask_config(app.config)
+    app.config.update(ours)
+    if ours:
+        database.subscribe(lambda _engine: _follow(app, database, {OPTIONS: theirs}))
+
+
+def _follow(app: Flask, database: "DatabaseManager", theirs: Mapping[str, Any]) -> None:
+    ours = database.flask_config(theirs)
+    if app.config.get(URL) == ours[URL]:
+        return  # the same database: its engine goes on
+    app.config.update(ours)
+    with app.app_context():
+        engines = getattr(app.extensions.get("sqlalchemy"), "engines", {})
+        earlier = engines.get(None)
+        if earlier is not None:
+            engines[None] = database.flask_engine(ours)
+            earlier.dispose()
