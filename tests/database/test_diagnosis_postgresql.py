@@ -1,8 +1,10 @@
 """Every statement that PostgreSQL refuses has its cause and fix, by its SQLSTATE."""
 
 import contextlib
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -14,6 +16,7 @@ from settings.database.diagnosis import CODES, diagnose_database
 from settings.database.diagnosis_postgresql import rows
 from settings.database.model import DatabaseSettings
 from settings.problems import Diagnosis
+from tests.servers import UNPRIVILEGED, PostgresServer
 
 Diagnose = Callable[[str], Diagnosis]
 
@@ -145,6 +148,34 @@ def test_serialization_failure_for_real(engine: Engine) -> None:
         with pytest.raises(DBAPIError) as caught:
             second.commit()
     assert diagnose_database(caught.value).code == "database-serialization"
+
+
+@pytest.fixture
+def small_disk(postgres: PostgresServer) -> Iterator[Path]:
+    """A file system of 1 MiB that belongs to the server, which only a user who may mount one can have."""
+    folder = postgres.folder / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,uid={UNPRIVILEGED}", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    folder.rmdir()
+
+
+@pytest.mark.full
+def test_full_disk_of_the_server_for_real(engine: Engine, postgres: PostgresServer, small_disk: Path) -> None:
+    """The statement that found it full is undone, and reading goes on."""
+    postgres.query(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (words text) TABLESPACE small"))
+        connection.execute(text("INSERT INTO t VALUES ('kept')"))
+    with engine.connect() as connection, pytest.raises(DBAPIError) as caught:
+        connection.execute(text("INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 10000)"))
+    found = diagnose_database(caught.value)
+    assert (found.code, found.transient) == ("database-disk-full", False)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT words FROM t")).scalars().all() == ["kept"]
+        connection.execute(text("DROP TABLE t"))
+    postgres.query("DROP TABLESPACE small")
 
 
 def test_every_row_has_cause_fix_and_a_code_of_the_table() -> None:
