@@ -20,6 +20,17 @@ def lead_flask_sqlalchemy(app: Flask, database: "DatabaseManager") -> None:
         database.subscribe(lambda _engine: _follow(app, database, {OPTIONS: theirs}))
 
 
+def prepare_flask_sqlalchemy(app: Flask, database: "DatabaseManager", command: str | None) -> None:
+    """Give Flask-SQLAlchemy what DATABASE_URL names, unconnected, for a command that decides by itself.
+
+    Our options are for the shell alone, where a person's changes are to meet foreign keys and deadlines as the
+    application's do. A migration on SQLite must not: it makes tables anew, and with foreign keys on the rows that
+    refer to the old one would be deleted with it.
+    """
+    ours = database.flask_config(app.config, connect=False)
+    app.config.update(ours if command == "shell" or not ours else {URL: ours[URL]})
+
+
 def _follow(app: Flask, database: "DatabaseManager", theirs: Mapping[str, Any]) -> None:
     ours = database.flask_config(theirs)
     if app.config.get(URL) == ours[URL]:

@@ -52,7 +52,7 @@ def open_logs(boot: Boot) -> Outcome:
 
 def connect_database(boot: Boot) -> Outcome:
     """Database: the engine that DATABASE_URL names, or its fallback, aloud."""
-    from settings.boot.beside import lead_flask_sqlalchemy
+    from settings.boot.beside import lead_flask_sqlalchemy, prepare_flask_sqlalchemy
     from settings.boot.hooks import session_scope
     from settings.database.manager import DatabaseManager, SmartConnectionManager
 
@@ -62,7 +62,7 @@ def connect_database(boot: Boot) -> Outcome:
     boot.closers.add("database", database.close)
     boot.app.teardown_appcontext(lambda _error: database.remove_session())
     if boot.command in LEFT_ALONE:
-        boot.config({"SQLALCHEMY_DATABASE_URI": database.configured_url()})
+        prepare_flask_sqlalchemy(boot.app, database, boot.command)
         return Outcome("ok", f"connects when it is used, because flask {boot.command} decides")
     database.engine  # noqa: B018 - connects, or raises what is wrong
     lead_flask_sqlalchemy(boot.app, database)

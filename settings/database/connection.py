@@ -129,9 +129,9 @@ class SmartConnectionManager:
         return self._settings.pool_size + self._settings.max_overflow
 
     def engine_options(self) -> dict[str, Any]:
-        """Return the options of `create_engine` for the database in use; empty before a connect."""
-        config = self.result.config
-        return {} if config is None else self._connector(config).options(config)
+        """Return the options of `create_engine` for the database in use, or before a connect for the configured one."""
+        config = self.result.config or self._configured()
+        return {} if config is None or not config.is_valid else self._connector(config).options(config)
 
     def before_fork(self) -> None:
         """Take the lock, so that no engine is half swapped."""

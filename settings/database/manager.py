@@ -183,7 +183,7 @@ class DatabaseManager:
         marked = config.options.get("mode") == "ro" or config.options.get("immutable", "0") == "1"
         return marked or not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
-    def flask_config(self, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    def flask_config(self, given: Mapping[str, Any] = MappingProxyType({}), *, connect: bool = True) -> dict[str, Any]:
         """Return what Flask-SQLAlchemy reads: the URL in use, absolute, and options that make an engine like ours.
 
         A memory database is one connection, and Flask-SQLAlchemy's engine is given that very one.
@@ -191,16 +191,17 @@ class DatabaseManager:
         Args:
             given: What the application has set: with a URL of its own ours is left out, and our options are too,
                 which are for our database; its own options stay, and have the connection of a memory database added.
+            connect: False: nothing is opened, and the URL is that of DATABASE_URL.
         """
-        engine, options = self.engine, self._connections.engine_options()
         if given.get(FLASK_URL) is not None:
             return {}
-        theirs = given.get(FLASK_OPTIONS)
-        if isinstance(engine.pool, StaticPool):
-            options = {**(theirs or {}), **options, "creator": lambda: driver_connection(engine)}
-        elif theirs is not None:
-            options = theirs
-        return {FLASK_URL: self.result.connection_string, FLASK_OPTIONS: options}
+        if connect:
+            self.engine  # noqa: B018 - connects, or raises what is wrong
+        url = self.result.connection_string if connect else self.configured_url()
+        options, theirs = self._connections.engine_options(), given.get(FLASK_OPTIONS)
+        if options.get("poolclass") is StaticPool:
+            options = {**(theirs or {}), **options, "creator": lambda: driver_connection(self.engine)}
+        return {FLASK_URL: url, FLASK_OPTIONS: theirs if theirs is not None and "creator" not in options else options}
 
     @staticmethod
     def flask_engine(config: Mapping[str, Any]) -> Engine:
