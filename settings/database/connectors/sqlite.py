@@ -19,7 +19,7 @@ from settings.database.model import DatabaseSettings
 log = logging.getLogger(__name__)
 BUSY_SECONDS = 5.0
 MOST_BYTES_CHECKED = 100 * 2**20
-"""Up to here a check of the whole file is a matter of a second; SQLite cannot be interrupted in it."""
+"""Up to here a check of the whole file is a matter of a second."""
 
 
 class SQLiteConnector:

@@ -56,7 +56,8 @@ class OwnConnection(sqlite3.Connection):
     def after_fork_in_child(self) -> None:
         """Be of no use here, and stay as it is."""
         # On the instance, so that in the parent nothing stands between SQLAlchemy and sqlite3.
-        self.__dict__.update(cursor=_refuse, commit=_nothing, rollback=_nothing, close=_nothing)
+        self.__dict__.update(cursor=_refuse, execute=_refuse, executemany=_refuse, executescript=_refuse)
+        self.__dict__.update(commit=_nothing, rollback=_nothing, close=_nothing, watchdog=_Refusal())
         self.inherited.append(self)
 
     def cursor(self, factory: Any = None) -> Any:  # noqa: ANN401 - sqlite3's signature
@@ -99,6 +100,15 @@ class WatchedCursor(sqlite3.Cursor):
     def fetchall(self) -> list[Any]:
         """Fetch the rows left."""
         return self._bounded(super().fetchall)
+
+
+class _Refusal(Watchdog):
+    """The watchdog of a connection in a child of its process: a cursor that was open at the fork may do nothing."""
+
+    def allowed(self) -> float:
+        """Refuse."""
+        _refuse()
+        return 0.0
 
 
 def _nothing() -> None:

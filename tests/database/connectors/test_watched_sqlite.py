@@ -4,6 +4,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,15 +48,20 @@ def test_child_of_a_fork_can_neither_use_nor_end_the_connection(tmp_path: Path) 
         connection.execute("CREATE TABLE t (id INTEGER)")
         connection.execute("BEGIN")
         connection.execute("INSERT INTO t VALUES (1)")
+        rows = connection.cursor()
+        rows.execute("SELECT id FROM t")
         child = os.fork()
         if child == 0:
             connection.rollback()
             connection.close()
-            try:
-                connection.cursor()
-            except sqlite3.OperationalError as error:
-                os._exit(0 if error.sqlite_errorname == "SQLITE_MISUSE" else 1)
-            os._exit(2)
+            refused = 0
+            speak = (connection.execute, connection.executemany, connection.executescript, rows.execute)
+            for attempt in (connection.cursor, rows.fetchone, *(partial(each, "SELECT 1") for each in speak)):
+                try:
+                    attempt()
+                except sqlite3.OperationalError as error:
+                    refused += error.sqlite_errorname == "SQLITE_MISUSE"
+            os._exit(0 if refused == 6 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         connection.commit()
         assert connection.execute("SELECT id FROM t").fetchall() == [(1,)]
