@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from settings.database.storable import storable, storable_number, storable_text
 from settings.database.tables import OPEN, now, performance_alerts
 
 log = logging.getLogger(__name__)
@@ -62,10 +62,10 @@ class Alerts:
         if severity not in SEVERITIES:
             raise ValueError(f"severity {severity!r} is none of {', '.join(SEVERITIES)}")
         values = {
-            "alert_type": _words(alert_type, 50), "severity": severity, "title": _words(title, 255),
-            "description": _words(description), "endpoint": _words(endpoint, 255),
-            "service_name": _words(service_name, 100), "metric_value": _number(metric_value),
-            "threshold_value": _number(threshold_value), "alert_metadata": _storable(metadata),
+            "alert_type": storable_text(alert_type, 50), "severity": severity, "title": storable_text(title, 255),
+            "description": storable_text(description), "endpoint": storable_text(endpoint, 255),
+            "service_name": storable_text(service_name, 100), "metric_value": storable_number(metric_value),
+            "threshold_value": storable_number(threshold_value), "alert_metadata": storable(metadata),
         }  # fmt: skip
         row = self._upsert(values)
         new = int(row["occurrence_count"]) == 1
@@ -89,12 +89,12 @@ class Alerts:
         with self._engine().connect() as connection:
             return [dict(row) for row in connection.execute(wanted).mappings()]
 
-    def acknowledge(self, id: int, by: str) -> bool:  # noqa: A002 - the name of the column  # noqa: A002 - the name of the column
+    def acknowledge(self, id: int, by: str) -> bool:  # noqa: A002 - the name of the column
         """Note that somebody looks after an active alert; False when there is none of that id."""
-        values = {"status": "acknowledged", "acknowledged_by": _words(by, 255), "acknowledged_at": now()}
+        values = {"status": "acknowledged", "acknowledged_by": storable_text(by, 255), "acknowledged_at": now()}
         return self._update((_a.id == id) & (_a.status == "active"), values) == 1
 
-    def resolve(self, id: int) -> bool:  # noqa: A002 - the name of the column  # noqa: A002 - the name of the column
+    def resolve(self, id: int) -> bool:  # noqa: A002 - the name of the column
         """Note that the cause of an alert is gone; False when no unresolved one has that id."""
         return self._update((_a.id == id) & (_a.status != "resolved"), _resolved()) == 1
 
@@ -136,22 +136,3 @@ class Alerts:
 
 def _resolved() -> dict[str, datetime | str]:
     return {"status": "resolved", "resolved_at": now()}
-
-
-def _words(words: str, length: int | None = None) -> str:
-    return words.replace("\0", "?").encode(errors="replace").decode()[:length]
-
-
-def _number(number: float | None) -> float | None:
-    return number if number is not None and isfinite(number) else None
-
-
-def _storable(value: object) -> Any:  # noqa: ANN401 - whatever JSON can say
-    """Return a copy of a value that both databases can keep as JSON."""
-    if isinstance(value, Mapping):
-        return {_words(str(name)): _storable(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_storable(each) for each in value]
-    if isinstance(value, float):
-        return _number(value)
-    return value if value is None or isinstance(value, (bool, int)) else _words(str(value))

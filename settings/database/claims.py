@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Engine, Executable, Integer, Update, case,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
+from settings.database.storable import storable_text
 from settings.database.tables import worker_runs
 
 LONGEST_LEASE_SECONDS = 60.0
@@ -108,7 +109,7 @@ class Claims:
         next_point = _w.due_at + every * (whole + 1)
         values = {
             "lease_until": 0.0, "finished_at": now, "outcome": outcome, "duration_seconds": duration_seconds,
-            "error": error.replace("\0", "?") or None, "due_at": case((_w.due_at <= now, next_point), else_=_w.due_at),
+            "error": storable_text(error) or None, "due_at": case((_w.due_at <= now, next_point), else_=_w.due_at),
             "failures": _w.failures + (1 if outcome == "failed" else 0),
         }  # fmt: skip
         self._run(self._mine(claim).values(**values).returning(_w.runs))

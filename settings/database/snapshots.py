@@ -8,6 +8,7 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
+from settings.database.storable import storable
 from settings.database.tables import process_snapshots
 
 _s = process_snapshots.c
@@ -46,10 +47,10 @@ class Snapshots:
         self._engine, self._app_name = engine, app_name
 
     def write(self, process: str, host: str, pid: int, body: Mapping[str, Any]) -> None:
-        """Replace the row of a process; the moment is the database's."""
+        """Replace the row of a process; the moment is the database's, and what no database can hold is replaced."""
         engine = self._engine()
         insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(process_snapshots)
-        said = {"host": host[:100], "pid": pid, "written_at": database_now(engine.dialect.name), "body": dict(body)}
+        said = {"host": host[:100], "pid": pid, "written_at": database_now(engine.dialect.name), "body": storable(body)}
         statement = insert.values(app_name=self._app_name, process=process, **said)
         with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=[_s.app_name, _s.process], set_=said))

@@ -209,11 +209,11 @@ def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
     """Outcome, duration, error, owner and counts are kept after the run."""
     claims = claims_of(engine)
     claimed(claims, job="a").finish("ok", 0.5)
-    claimed(claims, job="b").finish("failed", 1.5, "no\0 luck")
+    claimed(claims, job="b").finish("failed", 1.5, "no\0 luck \ud800")
     one, two = claims.history()
     assert (one["job"], one["outcome"], one["duration_seconds"], one["failures"]) == ("a", "ok", 0.5, 0)
     assert one["error"] is None
-    assert (two["outcome"], two["error"], two["failures"], two["owner"]) == ("failed", "no? luck", 1, "one")
+    assert (two["outcome"], two["error"], two["failures"], two["owner"]) == ("failed", "no? luck ?", 1, "one")
     assert abs(one["started_at"] - time.time()) < 60
 
 

@@ -38,6 +38,14 @@ def test_what_a_process_says_is_replaced_and_read_back(engine: Engine) -> None:
     assert -1 < found.age_seconds < 60
 
 
+def test_a_text_of_a_user_keeps_no_process_out_of_the_fleet(engine: Engine) -> None:
+    """A NUL, half a surrogate pair or a number that is none, in a message or a name, is replaced, not refused."""
+    snapshots = Snapshots(lambda: engine, app_name="app")
+    snapshots.write("host:1:a", "host", 1, {"errors": [{"example\0": "no such order \ud800\0", "seen": float("nan")}]})
+    (found,) = snapshots.read(60)
+    assert found.body == {"errors": [{"example?": "no such order ??", "seen": None}]}
+
+
 def test_only_young_snapshots_of_the_application_are_read(engine: Engine) -> None:
     """Those of dead processes and of other applications are not among them."""
     snapshots = Snapshots(lambda: engine, app_name="app")
