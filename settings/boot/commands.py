@@ -71,9 +71,15 @@ def _migrate(services: "Services", *, check: bool, sql: bool) -> int:
 
 def _status(services: "Services", form: str) -> int:
     from settings.boot.sources import status_sources
-    from settings.status.terminal import exit_status, status_json, status_text
+    from settings.status.terminal import exit_status, look, status_json, status_text
 
-    sources = status_sources(services)
     services.health.check()
-    click.echo(status_json(sources) if form == "json" else status_text(sources))
-    return exit_status(sources)
+    view = look(status_sources(services))
+    _say(status_json(view) if form == "json" else status_text(view))
+    return exit_status(view)
+
+
+def _say(text: str) -> None:
+    """Print a text that may hold any letter; one that the terminal has no code for is written as its escape."""
+    code = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(code, "backslashreplace").decode(code))

@@ -6,6 +6,7 @@ from typing import Any
 
 from settings.status.merge import Process
 from settings.status.rows import Job
+from settings.status.words import legible
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _with_history(line: JobLine, row: Mapping[str, Any], now: float) -> JobLine:
         schedule=line.schedule,
         once=True,
         outcome=line.outcome if runs_now and line.outcome == "overrunning" else own,
-        error=(row.get("error") or "") if not runs_now else "",
+        error=legible(row.get("error") or "") if not runs_now else "",
         last_run=row.get("started_at"),
         duration_seconds=None if runs_now else row.get("duration_seconds"),
         next_run=row.get("due_at") or line.next_run,

@@ -99,7 +99,7 @@ def _iso(seconds: float) -> str:
 
 def _body(verdict: Verdict, details: dict[str, Any]) -> Body:
     text = json.dumps({"status": verdict, **details}, ensure_ascii=False)
-    return (503 if verdict == "fail" else 200), text.encode() + b"\n"
+    return (503 if verdict == "fail" else 200), text.encode(errors="replace") + b"\n"
 
 
 class ProbesFirst:

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from settings.probe import Fact
+from settings.status.words import legible
 
 Row = TypeVar("Row")
 
@@ -112,7 +113,8 @@ class BootRow:
 def read(kind: type[Row], source: object) -> Row:
     """Return a row from an object with these attributes, or from a mapping with these keys.
 
-    What an optional field's source lacks gets the field's default; what else the source has is left out.
+    What an optional field's source lacks gets the field's default; what else the source has is left out. Texts,
+    which users of the application can write, come out legible.
 
     Raises:
         AttributeError: A field without default is missing.
@@ -130,10 +132,12 @@ def read(kind: type[Row], source: object) -> Row:
 def _plain(name: str, value: object) -> object:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, str):
+        return legible(value)
     if name in MOMENTS:
         return moment(value)
     if name == "facts" and isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
+        return {legible(key): legible(each) if isinstance(each, str) else _finite(each) for key, each in value.items()}
     return (
         tuple(each for each in value if _finite(each) is not None)
         if name == "latencies" and isinstance(value, list | tuple)

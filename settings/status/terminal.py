@@ -8,7 +8,7 @@ from settings.status.merge import MergedService
 from settings.status.sources import StatusSources
 from settings.status.verdict import verdict_of
 from settings.status.view import Gatherer, View
-from settings.status.words import ago, clock, number, span, took, utc
+from settings.status.words import THIN_SPACE, ago, clock, number, span, took, utc
 
 WELL, NOT_WELL, UNUSABLE = 0, 1, 3
 PATIENCE_SECONDS = 5.0
@@ -16,16 +16,19 @@ PATIENCE_SECONDS = 5.0
 _MARKS = {"pass": "ok", "warn": "warn", "fail": "FAIL"}
 
 
-def status_text(sources: StatusSources) -> str:
+def look(sources: StatusSources) -> View:
+    """Return what a command sees; it waits longer for the tables than a page does."""
+    return Gatherer(sources, serves=False, wait_seconds=PATIENCE_SECONDS).gather()
+
+
+def status_text(view: View) -> str:
     """Return everything that is to be known, for people: the verdict first, then what it rests on."""
-    view = _view(sources)
     parts = [_head(view), _services(view), _alerts(view), _errors(view), _jobs(view)]
-    return "\n\n".join("\n".join(part) for part in parts)
+    return "\n\n".join("\n".join(part) for part in parts).replace(THIN_SPACE, " ")
 
 
-def status_json(sources: StatusSources) -> str:
+def status_json(view: View) -> str:
     """Return the same for machines; every moment is in seconds since 1970."""
-    view = _view(sources)
     body = {
         "verdict": view.verdict,
         "headline": view.headline,
@@ -45,20 +48,15 @@ def status_json(sources: StatusSources) -> str:
         "errors": [{**asdict(each.row), "processes": each.processes} for each in view.errors],
         "jobs": [asdict(each) for each in view.jobs],
     }  # fmt: skip
-    return json.dumps(body, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(body, indent=2, default=str)
 
 
-def exit_status(sources: StatusSources) -> int:
+def exit_status(view: View) -> int:
     """Return 0 when all is well, 1 when something is degraded, 3 when the database cannot be used."""
-    services = _view(sources).services
-    database = [each for each in services if each.row.name == "database"]
+    database = [each for each in view.services if each.row.name == "database"]
     if any(verdict_of(each.row) == "fail" for each in database):
         return UNUSABLE
-    return WELL if all(verdict_of(each.row) == "pass" for each in services) else NOT_WELL
-
-
-def _view(sources: StatusSources) -> View:
-    return Gatherer(sources, serves=False, wait_seconds=PATIENCE_SECONDS).gather()
+    return WELL if all(verdict_of(each.row) == "pass" for each in view.services) else NOT_WELL
 
 
 def _head(view: View) -> Iterator[str]:

@@ -21,6 +21,7 @@ from settings.status.merge import (
 from settings.status.rows import Alert, BootRow, Snapshot, read
 from settings.status.sources import Setting, StatusSources
 from settings.status.verdict import Verdict, verdict_of, worst
+from settings.status.words import legible
 
 OPEN = ("active", "acknowledged")
 MAX_ALERTS = 100
@@ -186,5 +187,6 @@ def _urgency(alert: Alert) -> tuple[bool, int, float]:
 def _by_room(settings: Iterable[Setting]) -> dict[str, list[Setting]]:
     rooms: dict[str, list[Setting]] = {}
     for each in settings:
-        rooms.setdefault(each[0], []).append(each)
+        room, variable, value, origin = map(legible, each)
+        rooms.setdefault(room, []).append((room, variable, value, origin))
     return rooms

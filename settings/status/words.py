@@ -1,10 +1,19 @@
 """Numbers and moments as people read them, and a sparkline: what templates and terminal share."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_MARGIN = 120.0, 24.0, 2.0
+THIN_SPACE = "\u202f"
 _UNITS = ((86400.0, "day", "days"), (3600.0, "h", "h"), (60.0, "min", "min"), (1.0, "s", "s"))
+_UNSEEN = re.compile(r"[^\t\n -~\u00a0-\ud7ff\ue000-\U0010ffff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What no terminal, page or encoder should meet: control characters, signs that turn a line round, half pairs."""
+
+
+def legible(text: str) -> str:
+    r"""Return a text with what would act instead of being read as its escape: `\x1b[2J`, `\u202e`, `\ud800`."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def span(seconds: float) -> str:
@@ -70,7 +79,7 @@ def fact(value: str | float | bool | None) -> str:
 def number(value: float) -> str:
     """Return a number with thousands set apart, without needless decimals: `12 345`, `0.25`."""
     text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return text.replace(",", "\u202f")
+    return text.replace(",", THIN_SPACE)
 
 
 def spark_points(values: Sequence[float]) -> str:

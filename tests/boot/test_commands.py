@@ -62,6 +62,15 @@ def test_status_tells_health_by_its_exit(services: Services) -> None:
     _flask(services, "migrate")
 
 
+def test_status_on_a_terminal_that_knows_few_letters(services: Services) -> None:
+    """A letter that the terminal has no code for is written as its escape, instead of ending the command."""
+    services.migrations.ensure_tables_exist()
+    services.alerts.raise_alert("latency", severity="high", title="Zoë waits 3 € long")
+    result = services.app.test_cli_runner(charset="latin-1").invoke(args=["bootstrap", "status"])
+    assert r"Zoë waits 3 \u20ac long" in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
 def test_an_unusable_database_exits_with_3(tmp_path: Path) -> None:
     """Cause and fix stand on standard error, without a traceback."""
     unreachable: dict[str, Any] = {

@@ -203,6 +203,16 @@ def test_the_page_counts_processes_here_and_elsewhere(make_app: MakeApp, world: 
     assert "fallback in 1 of 2 processes" in text
 
 
+def test_half_a_letter_takes_no_page_down(make_app: MakeApp, world: World) -> None:
+    """What JSON of a user can smuggle into a message, and no encoder takes, is shown as its escape."""
+    world.alerts.add(title="no \ud800 order")
+    world.errors, world.jobs = [FakeError("x", example="no \ud801 order")], [FakeJob("j", last_error="no \ud802 order")]
+    world.change("cache", status=HealthStatus.FALLBACK, code="\ud803", cause="no \ud804 Redis")
+    client = make_app().test_client()
+    assert all(rf"\ud80{n}" in client.get("/status").text for n in (0, 1, 2, 4))
+    assert client.get("/healthz").status_code == 200
+
+
 def test_empty_states_say_what_is_normal(make_app: MakeApp) -> None:
     """A page without alerts, errors and jobs says that this is well."""
     text = make_app().test_client().get("/status").text

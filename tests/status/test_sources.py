@@ -6,7 +6,7 @@ from flask import Flask
 from settings.status.model import StatusSettings
 from settings.status.routes import install_status
 from settings.status.sources import StatusSources
-from settings.status.terminal import status_json, status_text
+from settings.status.terminal import look, status_json, status_text
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz", "/status", "/status?live"])
@@ -21,5 +21,5 @@ def test_the_least_of_sources_is_enough(path: str) -> None:
 def test_the_terminal_needs_no_more() -> None:
     """The terminal's text and JSON do with the same."""
     sources = StatusSources("bare", "testing", dict)
-    assert "bare (testing): All well" in status_text(sources)
-    assert '"verdict": "pass"' in status_json(sources)
+    assert "bare (testing): All well" in status_text(look(sources))
+    assert '"verdict": "pass"' in status_json(look(sources))

@@ -11,6 +11,7 @@ from settings.status.words import (
     clock,
     fact,
     iso,
+    legible,
     number,
     span,
     spark_points,
@@ -20,6 +21,30 @@ from settings.status.words import (
 )  # fmt: skip
 
 AT = 1795573800.0
+
+
+@given(st.text(st.characters(codec=None)))
+def test_legible_text_only_lies_there(text: str) -> None:
+    """Whatever came in, what comes out can be encoded, holds no control character, and stays as it is from then on."""
+    found = legible(text)
+    found.encode()
+    assert all(each.isprintable() or each in "\t\n" or ord(each) > 0xA0 for each in found)
+    assert legible(found) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Zoë\n\tpaid 3\u202f000 € 🙂", "Zoë\n\tpaid 3\u202f000 € 🙂"),
+        ("\x1b]0;owned\x07", r"\x1b]0;owned\x07"),
+        ("\x9b2J\x7f\r", r"\x9b2J\x7f\r"),
+        ("all \u202e well", r"all \u202e well"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_legible(text: str, words: str) -> None:
+    """Letters, lines and tabs stay; what moves a cursor, turns a line round or is half a letter is written out."""
+    assert legible(text) == words
 
 
 @pytest.mark.parametrize(
