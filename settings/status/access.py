@@ -17,7 +17,13 @@ from settings.status.model import StatusSettings
 COOKIE = "twelvefactor_status"
 SIGNED_IN_SECONDS = 12 * 3600
 LONGEST_NAME = 80
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+CLIENTS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_X_CLIENT_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_CF_CONNECTING_IP")
+"""Where proxies say for whom they ask."""
+FORWARDED = (
+    *CLIENTS, "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_SERVER",
+)  # fmt: skip
+"""What proxies add to a request that they pass on."""
 Environ = Mapping[str, Any]
 
 
@@ -28,12 +34,14 @@ class Caller:
     Attributes:
         name: Who it is, for an acknowledgement; empty when it did not say.
         by_cookie: Whether a browser's cookie opened the door.
+        by_token: Whether the token itself did, which no browser sends on behalf of another site.
     """
 
     may_see: bool
     may_change: bool
     name: str = ""
     by_cookie: bool = False
+    by_token: bool = False
 
 
 NOBODY = Caller(may_see=False, may_change=False)
@@ -67,7 +75,7 @@ class Access:
         """Return what this request may do: by token, by cookie, or because it comes from this machine."""
         scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer" and self.is_token(_utf8(given.strip())):
-            return Caller(may_see=True, may_change=True)
+            return Caller(may_see=True, may_change=True, by_token=True)
         name = self._name_in(_cookie_in(environ)) if self._token else None
         if name is not None:
             return Caller(may_see=True, may_change=True, name=name, by_cookie=True)
@@ -114,19 +122,24 @@ def _cookie_in(environ: Environ) -> str:
 def is_local(environ: Environ) -> bool:
     """Say whether a request comes from this machine and was not passed on from elsewhere.
 
-    The address alone is not enough: a reverse proxy on this machine has it too (it says for whom it asks, and
-    counts only when APP_PROXY_HOPS trusts it), and so has a page of another site whose name points here
-    (DNS rebinding), which the Host header gives away.
+    The address alone is not enough: a reverse proxy on this machine has it too, and so has a page of another
+    site whose name points here (DNS rebinding), which the Host header gives away. A proxy says for whom it asks:
+    where APP_PROXY_HOPS trusts it, everybody on the way has to be this machine, and else nobody is believed.
     """
-    forwarded = any(environ.get(name) for name in FORWARDED)
-    if forwarded and "werkzeug.proxy_fix.orig" not in environ:
+    passed_on = any(environ.get(name) for name in FORWARDED)
+    received: Environ | None = environ.get("werkzeug.proxy_fix.orig")
+    if passed_on and (received is None or not environ.get("HTTP_X_FORWARDED_FOR")):
         return False
-    return _is_loopback(environ.get("REMOTE_ADDR", "")) and _is_own_name(environ.get("HTTP_HOST", ""))
+    seen = [environ, received or environ]
+    named = [each for name in CLIENTS for each in environ.get(name, "").split(",") if each]
+    sender = seen[1].get("REMOTE_ADDR")  # a Unix socket has none
+    addresses = [environ.get("REMOTE_ADDR", ""), *named, *([sender] if sender else [])]
+    return all(map(_is_loopback, addresses)) and all(_is_own_name(each.get("HTTP_HOST") or "") for each in seen)
 
 
 def _is_loopback(address: str) -> bool:
     try:
-        found = ip_address(address.strip("[]").partition("%")[0])
+        found = ip_address(address.strip().strip("[]").partition("%")[0])
     except ValueError:
         return False
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback

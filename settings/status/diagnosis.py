@@ -39,6 +39,11 @@ _TABLE = {
             "set APP_PROXY_HOPS to the number of proxies in front, and let them pass on the Host header",
         ),
         Diagnosis(
+            "wrong-token",
+            "somebody at {address} tried to sign in to the status page with another token",
+            "tell a colleague the right one; when it was none, let a proxy in front keep strangers out",
+        ),
+        Diagnosis(
             "metrics-unavailable",
             "metrics cannot be counted ({error})",
             "make room in the folder for temporary files, or name another one with TMPDIR",

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -108,13 +109,19 @@ class ProbesFirst:
     Args:
         inner: The application.
         routes: Answers by path.
+        settle: Called before the first request: from then on an application adds no more routes.
     """
 
-    def __init__(self, inner: Wsgi, routes: Mapping[str, Callable[[Environ], Body]]) -> None:
+    def __init__(
+        self, inner: Wsgi, routes: Mapping[str, Callable[[Environ], Body]], settle: Callable[[], object]
+    ) -> None:
         self._inner, self._routes = inner, routes
+        self._settle, self._settled, self._lock = settle, False, threading.Lock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a probe, or pass the request on."""
+        if not self._settled:
+            self._settle_once()
         path = environ.get("PATH_INFO", "")
         route = self._routes.get(path)
         if route is None:
@@ -127,6 +134,12 @@ class ProbesFirst:
         status, body = route(environ)
         start_response(LINES[status], probe_headers(body))
         return [] if method == "HEAD" else [body]
+
+    def _settle_once(self) -> None:
+        with self._lock:
+            if not self._settled:
+                self._settle()
+                self._settled = True
 
 
 def probe_headers(body: bytes) -> list[tuple[str, str]]:

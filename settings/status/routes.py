@@ -1,42 +1,28 @@
 """Puts the routes on an application: a blueprint, and the probes in front of everything."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, request, send_from_directory
+from flask import Blueprint, Flask, Response, has_request_context, request
+from werkzeug.routing import Rule
 
-from settings.problems import Diagnosis
-from settings.status.access import COOKIE, SIGNED_IN_SECONDS, Access, is_same_origin
+from settings.status.access import Access
 from settings.status.diagnosis import diagnose, line
-from settings.status.kept import within
 from settings.status.merge import own_body
-from settings.status.metrics import CONTENT_TYPE, Metrics, open_metrics
+from settings.status.metrics import Metrics, open_metrics
 from settings.status.model import StatusSettings
-from settings.status.pages import Pages
+from settings.status.people import People
 from settings.status.probes import BLUEPRINT, Body, Health, ProbesFirst, probe_headers
 from settings.status.sources import StatusSources
-from settings.status.view import Gatherer
 
 log = logging.getLogger(__name__)
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # with no-referrer a form would say "Origin: null"
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-ACTION_SECONDS = 3.0
-STATIC = Path(__file__).parent / "static"
-ROUTES = ("livez", "readyz", "healthz", "metrics", "status")
+PROBES, FOR_PEOPLE = ("livez", "readyz", "healthz"), ("metrics", "status")
+ANY_HOST = "twelvefactor_host"
+"""Where routes are told apart by host, ours answer to each, under this name in the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +42,37 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
     """Serve /livez, /readyz, /healthz, /metrics and /status under STATUS_PREFIX.
 
     The first two are answered in front of the application's `wsgi_app` too, so that none of its hooks, guards
-    and error handlers can touch them; all of them are in its url_map.
+    and error handlers can touch them; all of them are in its url_map. Where it has such a route itself, added
+    before or after, that one is answered. Where nobody may see them, /metrics and /status are not there.
     """
     access = Access(settings, sources.environment)
-    health = Health(sources, access)
-    first = {f"{settings.prefix}/livez": health.livez, f"{settings.prefix}/readyz": health.readyz}
-    for path in _taken(app, settings.prefix):
-        log.warning("STATUS_PREFIX: %s", line(diagnose("status-route-taken", path=path)))
-        first.pop(path, None)
-    blueprint = Blueprint(BLUEPRINT, __name__, url_prefix=settings.prefix or None)
-    for name in ROUTES[:3]:
-        blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)))
-    metrics = open_metrics(sources)
-    People(settings.prefix, access, sources, metrics).add_to(blueprint)
+    health, metrics = Health(sources, access), open_metrics(sources)
+    blueprint, host = _blueprint(app, settings.prefix)
+    for name in PROBES:
+        blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)), host=host)
+    People(settings.prefix, access, sources, metrics).add_to(blueprint, host=host)
     app.register_blueprint(blueprint)
-    app.wsgi_app = ProbesFirst(app.wsgi_app, first)  # type: ignore[method-assign] # Flask's documented place for middleware
+    if not access.offered:
+        _retire(rule for rule in _rules(app) if _name(rule) not in PROBES)
+    first = {f"{settings.prefix}/{name}": getattr(health, name) for name in PROBES[:2]}
+    settle = partial(_give_way, app, first)
+    settle()
+    app.wsgi_app = ProbesFirst(app.wsgi_app, first, settle)  # type: ignore[method-assign] # Flask's documented place for middleware
     return Installed(None if metrics is None else metrics.observe, lambda: _body(sources, metrics))
+
+
+def _blueprint(app: Flask, prefix: str) -> tuple[Blueprint, str | None]:
+    """Return the blueprint, and the host of its rules where the application tells routes apart by host: any."""
+    blueprint = Blueprint(BLUEPRINT, __name__, url_prefix=prefix or None)
+    if not app.url_map.host_matching:
+        return blueprint, None
+
+    def this_host(_endpoint: str, values: dict[str, Any]) -> None:
+        values.setdefault(ANY_HOST, request.host if has_request_context() else app.config["SERVER_NAME"])
+
+    blueprint.url_value_preprocessor(lambda _, values: (values or {}).pop(ANY_HOST, None))
+    blueprint.url_defaults(this_host)
+    return blueprint, f"<{ANY_HOST}>"
 
 
 def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, object]:
@@ -80,9 +81,28 @@ def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, objec
     return own_body(sources)
 
 
-def _taken(app: Flask, prefix: str) -> set[str]:
-    """Return those of our paths that the application has itself already: what it serves stays as it was."""
-    return {f"{prefix}/{name}" for name in ROUTES} & {rule.rule for rule in app.url_map.iter_rules()}
+def _give_way(app: Flask, first: MutableMapping[str, Any]) -> None:
+    """Leave to the application the paths of ours that it has routes for, and say so; called until setup is over."""
+    answered = {rule.rule: rule for rule in _rules(app) if rule.methods and _name(rule) in (*PROBES, *FOR_PEOPLE)}
+    own = {rule.rule.rstrip("/") for rule in _rules(app, ours=False) if not rule.subdomain and not rule.host}
+    for path in sorted(own & answered.keys()):
+        log.warning("STATUS_PREFIX: %s", line(diagnose("status-route-taken", path=path)))
+        first.pop(path, None)
+        _retire([answered[path]])
+
+
+def _retire(rules: Iterable[Rule]) -> None:
+    """Let rules stay in the map, for `url_for`, and match no request any more."""
+    for rule in rules:
+        rule.methods = set()
+
+
+def _rules(app: Flask, *, ours: bool = True) -> list[Rule]:
+    return [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{BLUEPRINT}.") is ours]
+
+
+def _name(rule: Rule) -> str:
+    return str(rule.endpoint.partition(".")[2])
 
 
 def _probe_view(answer: Callable[[dict[str, object]], Body]) -> Callable[[], Response]:
@@ -91,132 +111,3 @@ def _probe_view(answer: Callable[[dict[str, object]], Body]) -> Callable[[], Res
         return Response(body, status, probe_headers(body))
 
     return view
-
-
-class People:
-    """The routes for people, and /metrics: each looks at the caller before anything else.
-
-    Args:
-        prefix: STATUS_PREFIX.
-        access: Who may see and change.
-        sources: What is shown.
-        metrics: Answers a scrape; None without the extra.
-    """
-
-    def __init__(self, prefix: str, access: Access, sources: StatusSources, metrics: Metrics | None) -> None:
-        self._prefix, self._access, self._sources = prefix, access, sources
-        self._metrics = metrics
-        self._gatherer, self._pages = Gatherer(sources), Pages()
-
-    def add_to(self, blueprint: Blueprint) -> None:
-        """Add the routes."""
-        add = blueprint.add_url_rule
-        add("/status", "status", self.status)
-        add("/metrics", "metrics", self.metrics)
-        add("/status/static/<path:filename>", "asset", self.asset)
-        add("/status/sign-in", "sign_in", self.sign_in, methods=["POST"])
-        add("/status/sign-out", "sign_out", self.sign_out, methods=["POST"])
-        add(
-            "/status/alerts/<int(max=9223372036854775807):number>/<any(acknowledge, resolve):change>",
-            "alert",
-            self.alert,
-            methods=["POST"],
-        )
-
-    def status(self) -> Response:
-        """Show the page, or the way to sign in, or nothing at all."""
-        caller = self._access.caller(request.environ)
-        if not caller.may_see:
-            return self._ask_for_token()
-        live = "live" in request.args
-        return _html(self._pages.status(self._gatherer.gather(), caller, base=self._base(), live=live))
-
-    def metrics(self) -> Response:
-        """Answer a scrape of those who may see the page."""
-        caller = self._access.caller(request.environ)
-        if not caller.may_see:
-            return self._ask_for_token()
-        if self._metrics is None:
-            return _plain(501, diagnose("metrics-extra-missing"))
-        try:
-            text = self._metrics.page(self._gatherer.gather())
-        except OSError as error:
-            return _plain(503, diagnose("metrics-unavailable", error=error))
-        return Response(text, headers=HEADERS, content_type=CONTENT_TYPE)
-
-    def sign_in(self) -> Response:
-        """Give a browser that knows the token a cookie that stands for it."""
-        if not self._access.with_token:
-            abort(404)
-        self._refuse_foreign()
-        if not self._access.is_token(request.form.get("token", "").strip()):
-            return self._ask_for_token(wrong=True)
-        response = _see_other(self._base())
-        secure = request.is_secure or request.headers.get("Origin", "").startswith("https://")
-        response.set_cookie(
-            COOKIE, self._access.cookie(request.form.get("name", "")), max_age=SIGNED_IN_SECONDS, path=self._base(),
-            httponly=True, samesite="Strict", secure=secure,
-        )  # fmt: skip
-        return response
-
-    def sign_out(self) -> Response:
-        """Take the cookie back."""
-        self._refuse_foreign()
-        response = _see_other(self._base())
-        response.delete_cookie(COOKIE, path=self._base(), httponly=True, samesite="Strict")
-        return response
-
-    def alert(self, number: int, change: str) -> Response:
-        """Acknowledge or resolve an alert, for those who may, from a page of ours."""
-        caller = self._access.caller(request.environ)
-        if not caller.may_change:
-            return self._ask_for_token()
-        if caller.by_cookie or "Authorization" not in request.headers:
-            self._refuse_foreign()
-        alerts = self._sources.alerts
-        by = caller.name or request.remote_user or "status page"
-        work = (lambda: alerts.acknowledge(number, by)) if change == "acknowledge" else (lambda: alerts.resolve(number))
-        if not within(ACTION_SECONDS, f"status-{change}", work):
-            return self._say(503, "Not changed", diagnose("alert-not-changed", error="the log says why"))
-        self._gatherer.forget()
-        return _see_other(f"{self._base()}#alerts")
-
-    def _ask_for_token(self, *, wrong: bool = False) -> Response:
-        """Tell nothing: where no token is set, not even that there is a page."""
-        if not self._access.with_token:
-            abort(404)
-        response = _html(self._pages.sign_in(base=self._base(), wrong=wrong), 401)
-        response.headers["WWW-Authenticate"] = "Bearer"
-        return response
-
-    def _refuse_foreign(self) -> None:
-        if not is_same_origin(request.environ):
-            abort(self._say(403, "Refused", diagnose("foreign-origin")))
-
-    def _say(self, status: int, title: str, fault: Diagnosis) -> Response:
-        text = f"{fault.cause[0].upper()}{fault.cause[1:]}. What to do: {fault.fix}."
-        return _html(self._pages.message(base=self._base(), title=title, text=text), status)
-
-    def _base(self) -> str:
-        """Return the path of the page as the browser sees it, whatever it is mounted under."""
-        return f"{request.script_root}{self._prefix}/status"
-
-    def asset(self, filename: str) -> Response:
-        """Serve the style, the script and the icons, which hold nothing of the service."""
-        if not self._access.offered:
-            abort(404)
-        response = send_from_directory(STATIC, filename)
-        response.headers.update({**HEADERS, "Cache-Control": "no-cache"})
-        return response
-
-
-def _html(text: str, status: int = 200) -> Response:
-    return Response(text, status, HEADERS, mimetype="text/html")
-
-
-def _plain(status: int, fault: Diagnosis) -> Response:
-    return Response(f"{line(fault)}\n", status, HEADERS, mimetype="text/plain")
-
-
-def _see_other(path: str) -> Response:
-    return Response(status=303, headers={**HEADERS, "Location": path})

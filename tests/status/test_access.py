@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from settings.status.access import COOKIE, SIGNED_IN_SECONDS, Access, is_local, is_same_origin
 from settings.status.model import StatusSettings
@@ -63,12 +64,44 @@ def test_rules(
         ({"HTTP_X_FORWARDED_FOR": "203.0.113.9"}, False),
         ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),
         ({"HTTP_FORWARDED": "for=127.0.0.1"}, False),
-        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1", "werkzeug.proxy_fix.orig": {}}, True),
+        ({"HTTP_VIA": "1.1 cache"}, False),
+        ({"HTTP_X_FORWARDED_PROTO": "https"}, False),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1", "werkzeug.proxy_fix.orig": LOCAL}, True),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1, ::1", "werkzeug.proxy_fix.orig": {**LOCAL, "REMOTE_ADDR": ""}}, True),
+        ({"HTTP_X_FORWARDED_FOR": "203.0.113.9", "werkzeug.proxy_fix.orig": LOCAL}, False),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1, 203.0.113.9", "werkzeug.proxy_fix.orig": LOCAL}, False),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1", "werkzeug.proxy_fix.orig": {**LOCAL, "REMOTE_ADDR": "10.0.0.7"}}, False),
+        (
+            {"HTTP_X_FORWARDED_FOR": "127.0.0.1", "werkzeug.proxy_fix.orig": {**LOCAL, "HTTP_HOST": "evil.example"}},
+            False,
+        ),
+        (
+            {"HTTP_X_FORWARDED_FOR": "127.0.0.1", "HTTP_X_REAL_IP": "203.0.113.9", "werkzeug.proxy_fix.orig": LOCAL},
+            False,
+        ),
+        ({"HTTP_X_REAL_IP": "127.0.0.1", "werkzeug.proxy_fix.orig": LOCAL}, False),
+        ({"werkzeug.proxy_fix.orig": LOCAL}, True),
     ],
 )
 def test_this_machine_only(changes: dict[str, Any], local: bool) -> None:
     """A proxy's word, a foreign Host (DNS rebinding) and any other address make a request come from elsewhere."""
     assert is_local({**LOCAL, **changes}) is local
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+@pytest.mark.parametrize("claimed", [None, "127.0.0.1", "127.0.0.1, 127.0.0.1"])
+def test_no_stranger_is_of_this_machine_by_its_own_word(hops: int, claimed: str | None) -> None:
+    """Behind one proxy here, whatever APP_PROXY_HOPS says, a stranger's own headers do not make it local."""
+    way = ", ".join(filter(None, [claimed, "203.0.113.9"]))
+    environ = {**LOCAL, "HTTP_X_FORWARDED_FOR": way, "HTTP_X_FORWARDED_HOST": "localhost", "wsgi.url_scheme": "http"}
+    found: list[bool] = []
+
+    def inner(environ: dict[str, Any], _start: object) -> list[bytes]:
+        found.append(is_local(environ))
+        return []
+
+    ProxyFix(inner, x_for=hops, x_proto=hops, x_host=hops)(environ, lambda *_: len)
+    assert found == [False]
 
 
 def test_a_cookie_signs_in_with_its_name() -> None:

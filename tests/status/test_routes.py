@@ -1,249 +1,69 @@
-"""/status as a client sees it."""
-
-import re
-import threading
-import time
+"""The routes beside the application's own."""
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.cli import routes_command
 
-from settings.probe import HealthStatus
-from settings.status.access import COOKIE
-from tests.status.conftest import SINCE, TOKEN, FakeError, FakeJob, FakeSnapshot, MakeApp, World
+from tests.status.conftest import MakeApp
 
-OWN = {"Origin": "http://localhost"}
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-AWAY = {"REMOTE_ADDR": "203.0.113.9"}
-EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
+PATHS = ["/livez", "/readyz", "/healthz", "/metrics", "/status"]
 
 
-def signed_in(client: FlaskClient, name: str = "Ann") -> FlaskClient:
-    """Sign a browser in."""
-    answer = client.post("/status/sign-in", data={"token": TOKEN, "name": name}, headers=OWN)
-    assert answer.status_code == 303
-    return client
-
-
-def test_the_page_names_every_service(make_app: MakeApp) -> None:
-    """In development a caller on this machine sees the page."""
-    response = make_app().test_client().get("/status")
-    assert response.status_code == 200
-    assert all(name in response.text for name in ("database", "migrations", "cache"))
-
-
-@pytest.mark.parametrize("path", ["/status", "/metrics", "/status/static/status.css", "/status/sign-in"])
-def test_without_permission_there_is_nothing(make_app: MakeApp, path: str) -> None:
-    """Without a token set, a stranger gets the application's own 404, as for any unknown path."""
-    client = make_app(page=False).test_client()
-    get = client.post if path.endswith("sign-in") else client.get
-    response, unknown = get(path), get("/no-such-path")
-    assert (response.status_code, response.text) == (unknown.status_code, unknown.text) == (404, unknown.text)
-
-
-def test_no_permission_asks_no_source(make_app: MakeApp, world: World) -> None:
-    """A stranger costs nothing and can measure nothing: no source is asked."""
-    client = make_app(page=False, token=TOKEN).test_client()
-    world.services = None  # type: ignore[assignment] # any use would raise
-    answers = [client.get(path, environ_base=AWAY) for path in ("/status", "/metrics", "/status?live")]
-    assert [each.status_code for each in answers] == [401, 401, 401]
-    assert (world.alerts.asked, len({each.text for each in answers})) == (0, 1)
-    assert answers[0].headers["WWW-Authenticate"] == "Bearer"
-
-
-def test_a_token_opens_from_anywhere(make_app: MakeApp) -> None:
-    """STATUS_TOKEN opens the page in production from another machine."""
-    client = make_app(page=False, token=TOKEN, environment="production").test_client()
-    assert client.get("/status", headers=BEARER, environ_base=AWAY).status_code == 200
-
-
-def test_signing_in_gives_a_careful_cookie(make_app: MakeApp) -> None:
-    """The cookie is HttpOnly, SameSite=Strict, for the page's path only, without the token; Secure over TLS."""
-    client = make_app(page=False, token=TOKEN, prefix="/ops").test_client()
-    for base, secure in [("http://localhost", False), ("https://localhost", True)]:
-        answer = client.post("/ops/status/sign-in", data={"token": TOKEN}, headers={"Origin": base}, base_url=base)
-        cookie = answer.headers["Set-Cookie"]
-        assert all(word in cookie for word in (COOKIE, "HttpOnly", "SameSite=Strict", "Path=/ops/status"))
-        assert ("Secure" in cookie) is secure
-        assert TOKEN not in cookie
-
-
-def test_signing_in_and_out(make_app: MakeApp) -> None:
-    """A browser that knows the token sees the page until it signs out."""
-    client = make_app(page=False, token=TOKEN, environment="production").test_client()
-    assert 'name="token"' in client.get("/status").text
-    page = signed_in(client).get("/status")
-    assert (page.status_code, "Sign out Ann" in page.text) == (200, True)
-    client.post("/status/sign-out", headers=OWN)
-    assert client.get("/status").status_code == 401
-
-
-def test_a_wrong_token_is_told(make_app: MakeApp) -> None:
-    """A wrong token gives no cookie and says which variable holds the right one."""
-    client = make_app(page=False, token=TOKEN).test_client()
-    answer = client.post("/status/sign-in", data={"token": "guess"}, headers=OWN)
-    assert (answer.status_code, "Set-Cookie" in answer.headers, "STATUS_TOKEN" in answer.text) == (401, False, True)
-    assert "guess" not in answer.text
-
-
-def test_policy_forbids_what_the_page_does_not_need(make_app: MakeApp) -> None:
-    """The policy allows no inline script or style, and the page has none."""
-    response = make_app().test_client().get("/status")
-    policy = response.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", response.text)
-    assert not re.search(r'(?:src|href)="(?:https?:)?//', response.text)
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Cache-Control"] == "no-store"
-
-
-@pytest.mark.parametrize("name", ["status.css", "status.js", "pass.svg", "warn.svg", "fail.svg", "unknown.svg"])
-def test_assets_are_served(make_app: MakeApp, name: str) -> None:
-    """What the page names is there, with the same care for headers."""
-    response = make_app(prefix="/ops").test_client().get(f"/ops/status/static/{name}")
-    assert (response.status_code, response.headers["X-Content-Type-Options"]) == (200, "nosniff")
-    response.close()
-
-
-@pytest.mark.parametrize(
-    "path", ["/status/static/../routes.py", "/status/static/%2e%2e/routes.py", "/status/static/none.css"]
-)
-def test_no_other_file_is_served(make_app: MakeApp, path: str) -> None:
-    """The folder of assets cannot be left."""
-    assert make_app().test_client().get(path).status_code == 404
-
-
-def test_acknowledge_and_resolve(make_app: MakeApp, world: World) -> None:
-    """Who signed in acknowledges under their name, then resolves; the page shows both."""
-    world.alerts.add(title="checkout is slow")
-    client = signed_in(make_app(page=False, token=TOKEN, environment="production").test_client(), "Ann")
-    assert "checkout is slow" in client.get("/status").text
-    assert client.post("/status/alerts/1/acknowledge", headers=OWN).status_code == 303
-    assert "Acknowledged by Ann" in client.get("/status").text
-    assert client.post("/status/alerts/1/resolve", headers=OWN).headers["Location"] == "/status#alerts"
-    assert "checkout is slow" not in client.get("/status").text
-
-
-@pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.example"}, {**OWN, "Sec-Fetch-Site": "cross-site"}])
-def test_another_site_changes_nothing(make_app: MakeApp, world: World, headers: dict[str, str]) -> None:
-    """A form of another site is refused, with the cookie and without."""
-    world.alerts.add()
-    client = signed_in(make_app(token=TOKEN).test_client())
-    answer = client.post("/status/alerts/1/resolve", headers=headers)
-    assert (answer.status_code, world.alerts.rows[0]["status"]) == (403, "active")
-    assert client.post("/status/sign-in", data={"token": TOKEN}, headers=headers).status_code == 403
-
-
-def test_outside_development_only_a_token_changes(make_app: MakeApp, world: World) -> None:
-    """STATUS_PAGE alone shows the page in production but offers and takes no change."""
-    world.alerts.add()
-    client = make_app(environment="production").test_client()
-    assert "Acknowledge" not in client.get("/status").text
-    assert client.post("/status/alerts/1/resolve", headers=OWN).status_code == 404
-    assert world.alerts.rows[0]["status"] == "active"
-
-
-def test_a_script_with_the_token_needs_no_origin(make_app: MakeApp, world: World) -> None:
-    """A Bearer token cannot come from another site's form, so no Origin is asked for."""
-    world.alerts.add()
-    client = make_app(page=False, token=TOKEN, environment="production").test_client()
-    assert client.post("/status/alerts/1/acknowledge", headers=BEARER).status_code == 303
-    assert world.alerts.rows[0]["acknowledged_by"] == "status page"
-
-
-def test_in_development_this_machine_changes(make_app: MakeApp, world: World) -> None:
-    """In development the page itself may change alerts without a token."""
-    world.alerts.add()
-    assert make_app().test_client().post("/status/alerts/1/acknowledge", headers=OWN).status_code == 303
-    assert world.alerts.rows[0]["status"] == "acknowledged"
-
-
-def test_a_change_that_fails_says_so(make_app: MakeApp, world: World) -> None:
-    """When the database refuses, the answer is 503 and says what to do."""
-    world.alerts.add()
-    world.alerts.broken = OSError("database is gone")
-    answer = make_app().test_client().post("/status/alerts/1/resolve", headers=OWN)
-    assert (answer.status_code, "the log says why" in answer.text) == (503, True)
-    assert "database is gone" not in answer.text
-
-
-def test_text_stays_text(make_app: MakeApp, world: World) -> None:
-    """Nothing that a user of the application can write becomes markup."""
-    world.change("cache", status=HealthStatus.FALLBACK, detail=EVIL, cause=EVIL, fix=EVIL, facts={EVIL: EVIL})
-    world.alerts.add(
-        title=EVIL, description=EVIL, endpoint=EVIL, service_name=EVIL, acknowledged_by=EVIL, status="acknowledged"
-    )
-    world.errors = [FakeError(EVIL, example=EVIL)]
-    world.jobs = [FakeJob(EVIL, last_outcome="failed", last_error=EVIL, owner=EVIL)]
-    world.settings = [("app", "APP_NAME", EVIL, EVIL)]
-    text = make_app().test_client().get("/status").text
-    assert "<script>" not in text
-    assert "<img" not in text
-    assert text.count("&lt;script&gt;") >= 15
-
-
-def test_a_frozen_database_costs_under_a_second(make_app: MakeApp, world: World) -> None:
-    """When the tables hang, the page answers with what is known and says what is not."""
-    client = make_app().test_client()
-    world.alerts.hold = threading.Event()
-    begin = time.monotonic()
-    page = client.get("/status")
-    assert time.monotonic() - begin < 1
-    assert (page.status_code, "The database does not answer" in page.text) == (200, True)
-    world.alerts.hold.set()
-
-
-def test_the_page_counts_processes_here_and_elsewhere(make_app: MakeApp, world: World) -> None:
-    """The page speaks for all processes and says where they are."""
-    services = [{"name": "cache", "status": "fallback", "cause": "refused", "since": SINCE.timestamp()}]
-    world.snapshots = [FakeSnapshot("web-2:7", body={"services": services}), FakeSnapshot("web-3:8", host="web-3")]
-    text = make_app().test_client().get("/status").text
-    assert "3 processes: 1 on this machine, 2 on 2 other machines" in " ".join(text.split())
-    assert "fallback in 1 of 2 processes" in text
-
-
-def test_half_a_letter_takes_no_page_down(make_app: MakeApp, world: World) -> None:
-    """What JSON of a user can smuggle into a message, and no encoder takes, is shown as its escape."""
-    world.alerts.add(title="no \ud800 order")
-    world.errors, world.jobs = [FakeError("x", example="no \ud801 order")], [FakeJob("j", last_error="no \ud802 order")]
-    world.change("cache", status=HealthStatus.FALLBACK, code="\ud803", cause="no \ud804 Redis")
-    client = make_app().test_client()
-    assert all(rf"\ud80{n}" in client.get("/status").text for n in (0, 1, 2, 4))
-    assert client.get("/healthz").status_code == 200
-
-
-def test_empty_states_say_what_is_normal(make_app: MakeApp) -> None:
-    """A page without alerts, errors and jobs says that this is well."""
-    text = make_app().test_client().get("/status").text
-    assert all(words in text for words in ("No open alerts", "No errors since", "No background jobs"))
-
-
-def test_polling_leaves_out_what_does_not_change(make_app: MakeApp, world: World) -> None:
-    """The part that polls is smaller: settings and boot report are sent once."""
-    world.settings = [("app", "APP_NAME", "shop", "environment")]
-    client = make_app().test_client()
-    assert "APP_NAME" in client.get("/status").text
-    assert "APP_NAME" not in client.get("/status?live").text
-
-
-@pytest.mark.parametrize("path", ["/status", "/livez", "/readyz"])
+@pytest.mark.parametrize("late", [False, True], ids=["added before", "added after"])
+@pytest.mark.parametrize("path", PATHS)
 def test_a_route_of_the_application_stays_its_own(
-    make_app: MakeApp, caplog: pytest.LogCaptureFixture, path: str
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, path: str, late: bool
 ) -> None:
-    """An application with such a path keeps it, and is told of STATUS_PREFIX."""
+    """An application with such a path keeps it, whenever it adds it, and is told once of STATUS_PREFIX."""
     app = Flask("own")
+    if late:
+        make_app(app=app)
     app.add_url_rule(path, "own", lambda: "mine")
-    client = make_app(app=app).test_client()
-    assert "status-route-taken" in caplog.text
-    assert path in caplog.text
-    assert client.get(path).text == "mine"
+    if not late:
+        make_app(app=app)
+    client = app.test_client()
+    assert [client.get(path).text, client.get(path).text] == ["mine", "mine"]
+    assert [client.get(each).status_code for each in PATHS if each != path] == [200] * 4
+    assert caplog.text.count("status-route-taken") == 1
+    assert f"route {path} of its own" in caplog.text
 
 
-def test_mounted_below_a_path(make_app: MakeApp) -> None:
-    """Links and cookie follow the path under which the application is mounted."""
-    client = make_app(token=TOKEN, page=False, prefix="/ops").test_client()
-    environ = {"SCRIPT_NAME": "/api"}
-    assert 'action="/api/ops/status/sign-in"' in client.get("/ops/status", environ_overrides=environ).text
-    answer = client.post("/ops/status/sign-in", data={"token": TOKEN}, headers=OWN, environ_overrides=environ)
-    assert "Path=/api/ops/status" in answer.headers["Set-Cookie"]
+def test_a_path_with_a_slash_at_its_end_is_the_same(make_app: MakeApp) -> None:
+    """An application whose page is /status/ is led there from /status, as without us."""
+    app = make_app()
+    app.add_url_rule("/status/", "own", lambda: "mine")
+    assert app.test_client().get("/status", follow_redirects=True).text == "mine"
+
+
+def test_a_catch_all_takes_nothing(make_app: MakeApp) -> None:
+    """A rule for every path leaves ours alone, and has every other."""
+    app = make_app()
+    app.add_url_rule("/<path:anything>", "all", lambda anything: anything)
+    client = app.test_client()
+    assert [client.get(path).status_code for path in PATHS] == [200] * 5
+    assert client.get("/status/nothing").text == "status/nothing"
+
+
+def test_url_for_knows_a_route_that_gave_way(make_app: MakeApp) -> None:
+    """The endpoint stays in the map: an application that names it does not break."""
+    app = make_app()
+    app.add_url_rule("/status", "own", lambda: "mine")
+    assert app.test_client().get("/status").text == "mine"
+    with app.test_request_context():
+        assert app.url_for("twelvefactor.status") == "/status"
+    assert "twelvefactor.status" in app.test_cli_runner().invoke(routes_command).output
+
+
+def test_where_routes_are_told_apart_by_host(make_app: MakeApp) -> None:
+    """With host_matching every route answers to each name of the machine, and `url_for` knows them."""
+    app = make_app(app=Flask("hosts", host_matching=True, static_host="shop.example"))
+    app.add_url_rule("/status", "own", lambda: "mine", host="shop.example")
+    client = app.test_client()
+    for base in ("http://localhost", "http://127.0.0.1:8000"):
+        assert [client.get(path, base_url=base).status_code for path in PATHS] == [200] * 5
+    assert client.get("/status", base_url="http://shop.example").text == "mine"
+    with app.test_request_context(base_url="http://127.0.0.1:8000"):
+        assert app.url_for("twelvefactor.healthz") == "/healthz"
+    app.config["SERVER_NAME"] = "shop.example"
+    with app.app_context():
+        assert app.url_for("twelvefactor.healthz") == "http://shop.example/healthz"
