@@ -49,6 +49,11 @@ _TABLE = {
             "make room in the folder for temporary files, or name another one with TMPDIR",
         ),
         Diagnosis(
+            "metrics-files-kept",
+            "the counts of processes that ended could not be added up ({error}), and lie in as many files as before",
+            "make room in the folder for temporary files, or name another one with TMPDIR",
+        ),
+        Diagnosis(
             "metrics-extra-missing",
             "prometheus-client is not installed",
             'pip install "flask-twelvefactor[metrics]"',

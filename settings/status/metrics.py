@@ -95,13 +95,13 @@ class Metrics:
         self._tally.open()
         from prometheus_client import CollectorRegistry, generate_latest
 
-        from settings.status.prometheus_files import collector
+        from settings.status.prometheus_files import ServerCollector
 
         own = next((each for each in view.processes if each.here), None)
         if own is not None:
             self._carry(own)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(collector(self._tally.folder))
+        registry.register(ServerCollector(self._tally.folder))
         registry.register(_Gauges(view))
         return generate_latest(registry).decode()
 

@@ -7,15 +7,20 @@ written here through the library's own writer, in a folder that the processes of
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from settings.status.ended_files import allocate, alone, fold
+
 FILE_BYTES = 1 << 20
+GRAINS = 1 << 20
 REQUESTS = "twelvefactor_http_requests"
 DURATION = "twelvefactor_http_request_duration_seconds"
 REQUESTS_HELP = "Requests answered, by endpoint and status."
@@ -44,6 +49,8 @@ class PrometheusFiles:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
             raise PermissionError(f"{folder} belongs to somebody else")
+        with suppress(OSError), alone(folder, wait_seconds=0):
+            fold(folder)  # where nobody scrapes, those that begin tidy up after those that ended
         name = f"{os.getpid()}-{secrets.token_hex(4)}.db"
         self._counters, self._histograms = (_writer(folder / f"{kind}_{name}") for kind in ("counter", "histogram"))
         self._keys: dict[object, str] = {}
@@ -60,8 +67,12 @@ class PrometheusFiles:
         self.counter(REQUESTS, REQUESTS_HELP, {"endpoint": endpoint, "status": str(status)}, count)
 
     def durations(self, endpoint: str, total: float, buckets: Sequence[tuple[str, int]]) -> None:
-        """Set the sum of an endpoint's durations, in seconds, and some of its buckets by upper bound."""
-        self._histogram("_sum", {"endpoint": endpoint}, total)
+        """Set the sum of an endpoint's durations, in seconds, and some of its buckets by upper bound.
+
+        The sum is a whole number of 2^-20 seconds: such numbers add up to the same in any order, while a sum that
+        gets less by a rounding is a counter that began anew for Prometheus.
+        """
+        self._histogram("_sum", {"endpoint": endpoint}, round(total * GRAINS) / GRAINS)
         for bound, count in buckets:
             self._histogram("_bucket", {"endpoint": endpoint, "le": bound}, count)
 
@@ -78,20 +89,34 @@ class PrometheusFiles:
         self._histograms.write_value(key, value, 0.0)
 
 
-def collector(folder: Path) -> Collector:
-    """Return what adds up the files of all processes of a server, those that ended too."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return MultiProcessCollector(None, str(folder))  # type: ignore[no-untyped-call] # the library annotates in part
+class ServerCollector(Collector):
+    """Adds up the files of all processes of a server, those that ended too.
+
+    Args:
+        folder: Shared by the processes of one server; made when it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Return each metric with its samples.
+
+        Raises:
+            OSError: The files cannot be read, or another process has been at them for long.
+        """
+        with alone(self._folder):
+            fold(self._folder)
+            files = sorted(map(str, self._folder.glob("*.db")))
+            metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call] # the library annotates in part
+            return metrics
 
 
 def _writer(path: Path) -> _Writer:
-    """Make a file whose room is really there: writing to a mapped file on a full disk would kill the process.
-
-    It gets its name when it is whole, since a scrape of another process may read it at once.
-    """
+    """Make a file; it gets its name when it is whole, since a scrape of another process may read it at once."""
     unnamed = path.with_suffix(".new")
-    with unnamed.open("xb") as file:
-        os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+    allocate(unnamed, FILE_BYTES)
     unnamed.rename(path)
     writer: _Writer = MmapedDict(str(path))  # type: ignore[no-untyped-call] # the library annotates in part
     return writer

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from settings.status.prometheus_files import collector
+from settings.status.prometheus_files import ServerCollector
 from settings.status.tally import Tally
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -21,7 +21,7 @@ def samples(text: str) -> Samples:
 def scrape(tally: Tally) -> Samples:
     """Return what a tally's folder holds."""
     registry = CollectorRegistry()
-    registry.register(collector(tally.folder))
+    registry.register(ServerCollector(tally.folder))
     return samples(generate_latest(registry).decode())
 
 

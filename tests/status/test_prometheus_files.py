@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from settings.status.prometheus_files import FILE_BYTES, PrometheusFiles, collector
+from settings.status.prometheus_files import FILE_BYTES, PrometheusFiles, ServerCollector
 
 
 def test_a_folder_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_folder_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
 def test_files_have_their_room_from_the_beginning(tmp_path: Path) -> None:
     """The blocks are allocated, so that a disk that fills up later cannot kill a process that counts."""
     files = PrometheusFiles(tmp_path / "files")
-    sizes = [(path.stat().st_size, path.stat().st_blocks * 512) for path in (tmp_path / "files").iterdir()]
+    sizes = [(path.stat().st_size, path.stat().st_blocks * 512) for path in (tmp_path / "files").glob("*.db")]
     assert len(sizes) == 2
     assert all(size == FILE_BYTES <= allocated for size, allocated in sizes)
     files.close()
@@ -49,6 +49,6 @@ def test_a_scrape_never_meets_half_a_file(tmp_path: Path) -> None:
     thread.start()
     scrapes = 0
     while not ended.is_set() or not scrapes:
-        assert generate_latest(collector(folder)) is not None
+        assert generate_latest(ServerCollector(folder)) is not None
         scrapes += 1
     thread.join()
