@@ -65,6 +65,14 @@ class MergedError:
     row: RepeatedError
     processes: int
 
+    @property
+    def title(self) -> str:
+        """The first line of the example; one that came once in each process is told in full by the log alone."""
+        lines = self.row.example.strip().splitlines()
+        return (
+            lines[0] if lines else f"once in each of {self.processes} processes, as {self.row.fingerprint} in the log"
+        )
+
 
 def own_body(sources: StatusSources) -> dict[str, Any]:
     """Return what this process writes into its snapshot: JSON-ready, masked, a few kilobytes."""

@@ -42,6 +42,6 @@ class Pages:
         templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
-        named = ("span", "ago", "utc", "clock", "iso", "took", "fact", "number", "spark_points", "spark_words")
+        named = ("span", "ago", "due", "utc", "clock", "iso", "took", "fact", "number", "spark_points", "spark_words")
         templates.filters |= {name: getattr(words, name) for name in named}
         return templates

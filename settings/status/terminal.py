@@ -99,9 +99,8 @@ def _alerts(view: View) -> Iterator[str]:
 def _errors(view: View) -> Iterator[str]:
     yield f"Most repeated errors: {'' if view.errors else 'none'}".rstrip()
     for each in view.errors:
-        first = (each.row.example.strip() or each.row.fingerprint).splitlines()[0]
         last = ago(each.row.last_seen, view.at)
-        yield f"  {number(each.row.seen):>9} seen, {number(each.row.suppressed)} held back, last {last}: {first}"
+        yield f"  {number(each.row.seen):>9} seen, {number(each.row.suppressed)} held back, last {last}: {each.title}"
 
 
 def _jobs(view: View) -> Iterator[str]:

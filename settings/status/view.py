@@ -44,7 +44,8 @@ class View:
     """One moment of everything.
 
     Attributes:
-        verdict: The worst of all services; `fail` while this process ends.
+        verdict: The worst of all services; `fail` while this process ends and no other serves.
+        shutting_down: Whether the process that answers ends.
         at: The moment, in seconds since 1970.
         stored_at: When the tables were read (alerts, history of runs, other processes); None: never yet.
         late: Whether the tables could not be read anew in time.
@@ -93,7 +94,7 @@ class View:
     @property
     def headline(self) -> str:
         """The verdict in two or three words."""
-        if self.shutting_down:
+        if self.shutting_down and len(self.processes) < 2:
             return "Shutting down"
         if self.mood != self.verdict:
             return f"{self.untaken} open {'alert' if self.untaken == 1 else 'alerts'}"
@@ -144,7 +145,7 @@ class Gatherer:
         return View(
             app_name=sources.app_name,
             environment=sources.environment,
-            verdict="fail" if closing else worst(verdict_of(each.row) for each in services),
+            verdict="fail" if closing and not others else worst(verdict_of(each.row) for each in services),
             shutting_down=closing,
             at=now,
             stored_at=answer.asked_at,

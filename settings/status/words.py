@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_MARGIN = 120.0, 24.0, 2.0
+OVERDUE_SECONDS = 15.0
+"""Snapshots and claims lag behind by less than this."""
 THIN_SPACE = "\u202f"
 _UNITS = ((86400.0, "day", "days"), (3600.0, "h", "h"), (60.0, "min", "min"), (1.0, "s", "s"))
 _UNSEEN = re.compile(r"[^\t\n -~\u00a0-\ud7ff\ue000-\U0010ffff]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -32,6 +34,14 @@ def ago(moment: float | None, now: float) -> str:
     if abs(now - moment) < 1:
         return "just now"
     return f"{span(now - moment)} ago" if now > moment else f"in {span(moment - now)}"
+
+
+def due(moment: float | None, now: float) -> str:
+    """Return when something is to happen: `in 8 s`, `now`, `overdue by 14 min`, `never`."""
+    if moment is None or moment > now + 1:
+        return ago(moment, now)
+    late = now - moment
+    return f"overdue by {span(late)}" if late >= OVERDUE_SECONDS else "now"
 
 
 def utc(moment: float | None) -> str:

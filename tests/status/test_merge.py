@@ -58,6 +58,16 @@ def test_counts_of_errors_add_up(found: list[list[tuple[str, int, int]]]) -> Non
     assert [each.row.seen for each in merged] == sorted((each.row.seen for each in merged), reverse=True)
 
 
+def test_an_error_has_a_title_that_leads_on() -> None:
+    """The title is the first line of an example; without one it says where to look."""
+    rows = [snapshot(name, errors=[{"fingerprint": "f2a1", "seen": 1}]) for name in ("a", "b")]
+    (once,) = merged_errors(processes_of(snapshot("own"), rows))
+    assert once.title == "once in each of 2 processes, as f2a1 in the log"
+    rows.append(snapshot("c", errors=[{"fingerprint": "f2a1", "seen": 2, "example": "\nKeyError: 7\n  at line 3"}]))
+    (often,) = merged_errors(processes_of(snapshot("own"), rows))
+    assert often.title == "KeyError: 7"
+
+
 def test_the_body_of_a_snapshot_is_json(world: World) -> None:
     """What a process writes is JSON, also when a figure is not a number, and an example is bounded."""
     world.change("cache", facts={"ratio": float("nan")}, latencies=(float("inf"),))

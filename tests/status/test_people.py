@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from settings.probe import HealthStatus
 from settings.status.access import COOKIE
-from tests.status.conftest import SINCE, TOKEN, FakeError, FakeJob, FakeSnapshot, MakeApp, World
+from tests.status.conftest import SINCE, TOKEN, FakeError, FakeJob, FakeService, FakeSnapshot, MakeApp, World
 
 OWN = {"Origin": "http://localhost"}
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -257,6 +257,15 @@ def test_half_a_letter_takes_no_page_down(make_app: MakeApp, world: World) -> No
     client = make_app().test_client()
     assert all(rf"\ud80{n}" in client.get("/status").text for n in (0, 1, 2, 4))
     assert client.get("/healthz").status_code == 200
+
+
+def test_what_says_nothing_is_left_out(make_app: MakeApp, world: World) -> None:
+    """No count of nothing, no empty example, no latency of what is disabled."""
+    world.services = {"websocket": FakeService("websocket", HealthStatus.DISABLED)}
+    world.errors = [FakeError("f2a1", seen=2, suppressed=0, example="")]
+    text = make_app().test_client().get("/status").text
+    assert not [words for words in ("held back", "Example", "<polyline") if words in text]
+    assert "f2a1 in the log" in text
 
 
 def test_empty_states_say_what_is_normal(make_app: MakeApp) -> None:

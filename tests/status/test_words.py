@@ -11,6 +11,7 @@ from settings.status.words import (
     SPARK_WIDTH,
     ago,
     clock,
+    due,
     fact,
     iso,
     legible,
@@ -65,6 +66,15 @@ def test_span(seconds: float, words: str) -> None:
 def test_ago(moment: float | None, words: str) -> None:
     """A moment is told from now, in both directions."""
     assert ago(moment, AT) == words
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [(None, "never"), (AT + 8, "in 8 s"), (AT + 0.5, "now"), (AT - 14, "now"), (AT - 840, "overdue by 14 min")],
+)
+def test_due(moment: float | None, words: str) -> None:
+    """What is to happen is ahead, now, or has not happened in time."""
+    assert due(moment, AT) == words
 
 
 @pytest.mark.parametrize(
