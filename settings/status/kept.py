@@ -41,7 +41,8 @@ class Kept(Generic[Value]):
         name: For the thread.
         ask: The question; may block and may raise.
         empty: The answer before there is one.
-        wait_seconds: The longest that `get` waits for a newer answer.
+        wait_seconds: The longest that `get` waits for a newer answer, counted from when it was asked for: while a
+            service is frozen, the callers after the first do not wait.
         wall: Seconds since 1970.
     """
 
@@ -60,6 +61,7 @@ class Kept(Generic[Value]):
         self._latest: Answer[Value] = Answer(empty)
         self._tried_at: float | None = None
         self._under_way: threading.Event | None = None
+        self._wait_until = 0.0
         watch_forks(self)
 
     def get(self) -> Answer[Value]:
@@ -69,11 +71,12 @@ class Kept(Generic[Value]):
                 return self._latest
             if self._under_way is None:
                 self._under_way = threading.Event()
+                self._wait_until = time.monotonic() + self._wait_seconds
                 threading.Thread(
                     target=self._find_out, args=(self._under_way,), name=f"status-{self._name}", daemon=True
                 ).start()
-            under_way = self._under_way
-        answered = under_way.wait(self._wait_seconds)
+            under_way, left = self._under_way, self._wait_until - time.monotonic()
+        answered = under_way.wait(max(left, 0.0))
         latest = self._latest
         return latest if answered else Answer(latest.value, latest.asked_at, late=True)
 

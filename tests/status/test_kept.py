@@ -56,6 +56,14 @@ def test_a_held_question_is_asked_once_and_not_waited_for(slow: Slow) -> None:
     assert sum(each.name == "status-frozen" for each in threading.enumerate()) == 1
 
 
+def test_only_the_first_caller_of_a_frozen_service_waits(slow: Slow) -> None:
+    """The wait counts from when the question was asked: thirty callers together wait hardly longer than one."""
+    kept = Kept("frozen", slow, empty=0, wait_seconds=0.5)
+    begin = time.monotonic()
+    assert all(kept.get().late for _ in range(30))
+    assert 0.5 <= time.monotonic() - begin < 5
+
+
 def test_the_last_answer_stays_while_the_next_is_late(slow: Slow) -> None:
     """A late answer is the one before, with its time."""
     now = [100.0]
