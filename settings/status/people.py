@@ -108,7 +108,8 @@ class People:
         """Give a browser that knows the token a cookie that stands for it."""
         if not self._access.with_token:
             abort(404)
-        self._refuse_foreign()
+        if (refusal := self._foreign()) is not None:
+            return refusal
         if not self._access.is_token(request.form.get("token", "").strip()):
             log.warning("STATUS_TOKEN: %s", line(diagnose("wrong-token", address=request.remote_addr)))
             return self._ask_for_token(wrong=True)
@@ -122,7 +123,8 @@ class People:
 
     def sign_out(self) -> Response:
         """Take the cookie back."""
-        self._refuse_foreign()
+        if (refusal := self._foreign()) is not None:
+            return refusal
         response = _see_other(self._base())
         response.delete_cookie(COOKIE, path=self._base(), httponly=True, samesite="Strict")
         return response
@@ -132,8 +134,8 @@ class People:
         caller = self._access.caller(request.environ)
         if not caller.may_change:
             return self._ask_for_token()
-        if not caller.by_token:
-            self._refuse_foreign()
+        if not caller.by_token and (refusal := self._foreign()) is not None:
+            return refusal
         alerts = self._sources.alerts
         by = caller.name or request.remote_user or "status page"
         work = (lambda: alerts.acknowledge(number, by)) if change == "acknowledge" else (lambda: alerts.resolve(number))
@@ -151,9 +153,9 @@ class People:
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
-    def _refuse_foreign(self) -> None:
-        if not is_same_origin(request.environ):
-            abort(self._say(403, "Refused", diagnose("foreign-origin")))
+    def _foreign(self) -> Response | None:
+        """Return the refusal of what another site sent; an answer, since an error handler might make it a success."""
+        return None if is_same_origin(request.environ) else self._say(403, "Refused", diagnose("foreign-origin"))
 
     def _say(self, status: int, title: str, fault: Diagnosis) -> Response:
         text = f"{fault.cause[0].upper()}{fault.cause[1:]}. What to do: {fault.fix}."

@@ -1,8 +1,11 @@
 """/metrics of a real service: one true count over all gunicorn workers, without a hook in its configuration."""
 
+import re
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.end_to_end.status_service import BEARER
+from tests.readme import blocks
 from tests.running import Running
 from tests.servers import wait_until
 
@@ -34,3 +37,6 @@ def test_metrics_add_up_over_workers(fleet: Running) -> None:
         lambda: sum(v for (n, _), v in scrape(fleet).items() if n == "twelvefactor_processes") == 3, what="3 rows"
     )
     wait_until(lambda: scrape(fleet)["twelvefactor_errors_seen_total", frozenset()] >= 6, what="the count of errors")
+    named = {name for block in blocks("yaml") for name in re.findall(r"twelvefactor_\w+", block)}
+    assert len(named) == 3
+    assert named <= {name for name, _ in scrape(fleet)}, "the README's alerts watch what is there"
