@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 SHORT_SECRET = 16
 """Fewer characters than this can be guessed from a signed cookie."""
-_MAKE_KEY = "set APP_SECRET_KEY to what `python -c 'import secrets; print(secrets.token_hex(32))'` prints"
+_MAKE = "set {} to what `python -c 'import secrets; print(secrets.token_hex(32))'` prints"
+_MAKE_KEY = _MAKE.format("APP_SECRET_KEY")
 _PRIVATE_ENDINGS = (".local", ".internal", ".localhost", ".svc", ".lan", ".home.arpa", ".test", ".docker")
 
 
@@ -75,6 +76,10 @@ def _guessable(subject: Subject) -> Iterator[Problem]:
     if key is not None and len(key.get_secret_value()) < SHORT_SECRET:
         message = f"it has fewer than {SHORT_SECRET} characters, and can be guessed"
         yield subject.problem("APP_SECRET_KEY", "warning", "short-secret-key", message, _MAKE_KEY)
+    token = subject.room(StatusSettings).token
+    if token is not None and len(token.get_secret_value()) < SHORT_SECRET:
+        message = f"it has fewer than {SHORT_SECRET} characters, and opens the status page to whoever guesses it"
+        yield subject.problem("STATUS_TOKEN", "warning", "short-status-token", message, _MAKE.format("STATUS_TOKEN"))
 
 
 def _open_doors(subject: Subject) -> Iterator[Problem]:

@@ -32,6 +32,8 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 ACTION_SECONDS = 3.0
+LONGEST_FORM = 16 * 1024
+"""Bytes that a stranger may send; an upload would fill memory and disk before anybody is asked who they are."""
 STATIC = Path(__file__).parent / "static"
 READING = ("GET", "HEAD")
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
@@ -110,6 +112,7 @@ class People:
             abort(404)
         if (refusal := self._foreign()) is not None:
             return refusal
+        request.max_content_length = LONGEST_FORM
         if not self._access.is_token(request.form.get("token", "").strip()):
             log.warning("STATUS_TOKEN: %s", line(diagnose("wrong-token", address=request.remote_addr)))
             return self._ask_for_token(wrong=True)

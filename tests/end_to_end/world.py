@@ -18,7 +18,7 @@ from tests.servers import PostgresServer, RedisServer, wait_until
 from tests.websocket.gateway import Gateway
 
 SHOP = Path(__file__).parent / "shop"
-TOKEN = {"Authorization": "Bearer let-me-see"}
+TOKEN = {"Authorization": "Bearer let-me-see-the-page"}
 
 
 class Load:
@@ -103,7 +103,7 @@ class World:
             "DATABASE_URL": self.database, "DATABASE_TIMEOUT": 3, "DATABASE_CONNECT_TIMEOUT": 2,
             "DATABASE_POOL_TIMEOUT": 3, "REDIS_URL": self.redis.url(), "CACHE_RETRY_AFTER": 1,
             "WS_URL": self.gateway.url, "WS_RETRY_DELAY": 0.2, "WS_RETRY_MAX_DELAY": 1, "WS_COOLDOWN": 1,
-            "WORKERS_HEALTH_INTERVAL": 2, "WORKERS_GRACE": 2, "STATUS_TOKEN": "let-me-see",
+            "WORKERS_HEALTH_INTERVAL": 2, "WORKERS_GRACE": 2, "STATUS_TOKEN": "let-me-see-the-page",
             "LOG_SUMMARY_INTERVAL": 5, "SHOP_MIGRATIONS": self.migrations,
         }  # fmt: skip
 

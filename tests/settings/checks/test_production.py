@@ -31,6 +31,7 @@ def test_a_safe_production_needs_no_word() -> None:
     [
         ("APP_NAME", "", "app-name-not-set"), ("APP_SECRET_KEY", "", "secret-key-not-set"),
         ("APP_SECRET_KEY", "short", "short-secret-key"), ("STATUS_PAGE", "true", "status-page-open"),
+        ("STATUS_TOKEN", "short", "short-status-token"),
         ("LOG_LEVEL", "debug", "debug-in-production"), ("LOG_LEVEL", "TRACE", "debug-in-production"),
         ("DATABASE_ECHO", "1", "echo-in-production"),
         ("DATABASE_URL", "postgresql://app@db.example.com/app", "sslmode-missing"),
