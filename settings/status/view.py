@@ -27,6 +27,7 @@ OPEN = ("active", "acknowledged")
 MAX_ALERTS = 100
 INTERVALS_UNTIL_GONE, GRACE_SECONDS = 2.0, 10.0
 """A process that wrote nothing for so many intervals, and so much longer, is taken for dead."""
+_SAID: dict[Verdict, str] = {"fail": "down", "warn": "degraded"}
 _SEVERITIES = ("critical", "high", "medium", "low")
 
 
@@ -93,13 +94,17 @@ class View:
 
     @property
     def headline(self) -> str:
-        """The verdict in two or three words."""
+        """The verdict in a few words: what is down, and what is degraded."""
         if self.shutting_down and len(self.processes) < 2:
             return "Shutting down"
         if self.mood != self.verdict:
             return f"{self.untaken} open {'alert' if self.untaken == 1 else 'alerts'}"
-        names = ", ".join(each.row.name for each in self.troubled)
-        return {"pass": "All well", "warn": f"Degraded: {names}", "fail": f"Down: {names}"}[self.verdict]
+        parts = [(word, self._names(verdict)) for verdict, word in _SAID.items()]
+        text = "; ".join(f"{word}: {names}" for word, names in parts if names)
+        return f"{text[0].upper()}{text[1:]}" if text else "All well"
+
+    def _names(self, verdict: Verdict) -> str:
+        return ", ".join(each.row.name for each in self.troubled if verdict_of(each.row) == verdict)
 
     @property
     def here(self) -> int:

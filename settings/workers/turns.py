@@ -57,7 +57,12 @@ class Turns:
         self._claim_failures: dict[str, int] = {}
 
     def first_pause(self, definition: JobDefinition) -> float:
-        """Return the seconds until a job's first turn, and set its grid."""
+        """Return the seconds until a job's first turn, set its grid, and note when that is."""
+        pause = self._first_pause(definition)
+        self._note_next(definition.name, pause)
+        return pause
+
+    def _first_pause(self, definition: JobDefinition) -> float:
         if definition.cron is not None:
             return self._cron_pause(definition)
         if definition.once:
@@ -75,8 +80,11 @@ class Turns:
         if self._stopping():
             return None
         pause += self._chance() * definition.jitter if pause > 0 else 0.0
-        self._board.change(name, next_run=self._fires.get(name, datetime.now(UTC) + timedelta(seconds=pause)))
+        self._note_next(name, pause)
         return pause
+
+    def _note_next(self, name: str, pause: float) -> None:
+        self._board.change(name, next_run=self._fires.get(name, datetime.now(UTC) + timedelta(seconds=pause)))
 
     def run_due(self, name: str) -> RunResult | None:
         """Claim and run a job now, for an engine that keeps the time itself; None without its turn."""

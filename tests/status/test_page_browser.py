@@ -203,7 +203,7 @@ def test_everybody_can_read_it(
     browser.size(*view, phone=view is PHONE)
     browser.dark(dark=dark)
     with page(browser, make_app()):
-        wait_until(lambda: browser.text("h1") == "Down: database, cache", seconds=10, what="the headline")
+        wait_until(lambda: browser.text("h1") == "Down: database; degraded: cache", seconds=10, what="the headline")
         browser.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         assert browser.lacks() == []
         assert browser.pale() == []

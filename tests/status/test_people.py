@@ -7,6 +7,7 @@ import time
 import pytest
 
 from settings.probe import HealthStatus
+from tests.servers import wait_until
 from tests.status.conftest import SINCE, TOKEN, FakeError, FakeJob, FakeService, FakeSnapshot, MakeApp, World
 
 OWN = {"Origin": "http://localhost"}
@@ -135,6 +136,16 @@ def test_the_page_counts_processes_here_and_elsewhere(make_app: MakeApp, world: 
     text = make_app().test_client().get("/status").text
     assert "3 processes: 1 on this machine, 2 on 2 other machines" in " ".join(text.split())
     assert "fallback in 1 of 2 processes" in text
+
+
+def test_a_share_is_told_only_while_the_others_are_heard_of(make_app: MakeApp, world: World) -> None:
+    """When the database does not answer, what the others said last is no news: this process speaks for itself."""
+    world.snapshots = [FakeSnapshot("web-2:7", body={"services": [{"name": "database", "status": "healthy"}]})]
+    world.change("database", status=HealthStatus.UNHEALTHY)
+    client = make_app().test_client()
+    assert "unhealthy in 1 of 2 processes" in client.get("/status").text
+    world.alerts.broken = OSError("gone")
+    wait_until(lambda: "unhealthy as this process sees it" in client.get("/status").text, seconds=10, what="the doubt")
 
 
 def test_half_a_letter_takes_no_page_down(make_app: MakeApp, world: World) -> None:

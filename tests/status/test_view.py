@@ -17,7 +17,12 @@ from tests.status.conftest import FakeSnapshot, World
     [
         ({}, [], "pass", "All well"),
         ({"cache": HealthStatus.FALLBACK}, [], "warn", "Degraded: cache"),
-        ({"cache": HealthStatus.FALLBACK, "database": HealthStatus.UNHEALTHY}, [], "fail", "Down: database, cache"),
+        (
+            {"cache": HealthStatus.FALLBACK, "database": HealthStatus.UNHEALTHY},
+            [],
+            "fail",
+            "Down: database; degraded: cache",
+        ),
         ({}, ["active"], "warn", "1 open alert"),
         ({}, ["active", "active", "acknowledged"], "warn", "2 open alerts"),
         ({}, ["acknowledged"], "pass", "All well"),

@@ -50,6 +50,15 @@ class _Table:
         return pause
 
 
+def test_first_turn_is_told_before_it_comes() -> None:
+    """Whoever looks at a job that has not run yet sees when it will."""
+    table = _Table(FakeClaims())
+    table.job(every=60)
+    next_run = table.board.status("job").next_run
+    assert next_run is not None
+    assert timedelta(seconds=50) < next_run - datetime.now(UTC) <= timedelta(seconds=60)
+
+
 def test_job_keeps_its_grid_however_long_it_takes() -> None:
     """A turn that comes late does not shift the later ones."""
     table = _Table(FakeClaims())
