@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import product
 from typing import TYPE_CHECKING
 
 from settings.status.diagnosis import diagnose, line
@@ -12,7 +13,7 @@ from settings.status.merge import Process, own_snapshot, processes_of
 from settings.status.rows import Service
 from settings.status.sources import StatusSources
 from settings.status.tally import Tally, server_folder
-from settings.status.view import View
+from settings.status.view import OPEN, SEVERITIES, View
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
@@ -121,8 +122,7 @@ class _Gauges:
         help_text = "Processes that see a service in a state."
         yield _counted("twelvefactor_service_processes", help_text, ("service", "status"), states)
         yield self._latencies()
-        alerts = [(each.severity, each.status) for each in view.alerts]
-        yield _counted("twelvefactor_open_alerts", "Alerts that are not resolved.", ("severity", "status"), alerts)
+        yield from self._tables()
         yield from self._measured()
         yield from self._words()
         yield from self._jobs()
@@ -136,6 +136,19 @@ class _Gauges:
             if known:
                 family.add_metric([each.row.name], max(known) / 1000)
         return family
+
+    def _tables(self) -> "Iterator[GaugeMetricFamily]":
+        """Yield what lies in the database, and how old the word of it is: nothing before it was read once."""
+        if (read_at := self._view.stored_at) is None:
+            return
+        read = _gauge("twelvefactor_tables_read_timestamp_seconds", "When alerts, runs and processes were read.", ())
+        read.add_metric([], read_at)
+        yield read
+        found = Counter((each.severity, each.status) for each in self._view.alerts)
+        alerts = _gauge("twelvefactor_open_alerts", "Alerts that are not resolved.", ("severity", "status"))
+        for labels in sorted({*product(SEVERITIES, OPEN), *found}):
+            alerts.add_metric(labels, found[labels])
+        yield alerts
 
     def _measured(self) -> "Iterator[GaugeMetricFamily]":
         for (service, fact), (name, help_text) in MEASURED_FACTS.items():

@@ -28,7 +28,7 @@ MAX_ALERTS = 100
 INTERVALS_UNTIL_GONE, GRACE_SECONDS = 2.0, 10.0
 """A process that wrote nothing for so many intervals, and so much longer, is taken for dead."""
 _SAID: dict[Verdict, str] = {"fail": "down", "warn": "degraded"}
-_SEVERITIES = ("critical", "high", "medium", "low")
+SEVERITIES = ("critical", "high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _only_known(own: Process) -> Process:
 
 
 def _urgency(alert: Alert) -> tuple[bool, int, float]:
-    place = _SEVERITIES.index(alert.severity) if alert.severity in _SEVERITIES else 0
+    place = SEVERITIES.index(alert.severity) if alert.severity in SEVERITIES else 0
     return alert.status == "acknowledged", place, -(alert.last_occurrence or 0.0)
 
 

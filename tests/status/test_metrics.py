@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.status.conftest import SINCE, TOKEN, FakeError, FakeJob, FakeSnapshot, MakeApp, World
 from tests.status.scraped import samples
+
+READ_AT = "twelvefactor_tables_read_timestamp_seconds"
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,18 @@ def test_a_scrape_follows_prometheus_conventions(make_app: MakeApp, world: World
     assert found["twelvefactor_processes", frozenset({("host", "web-2")})] == 1
     last = found["twelvefactor_worker_last_run_timestamp_seconds", frozenset({("job", "report")})]
     assert last == SINCE.timestamp()
+
+
+def test_no_alert_is_a_zero_once_the_table_was_read(make_app: MakeApp, world: World) -> None:
+    """A chart without alerts shows a line at zero, and how old that is; before the first look it shows nothing."""
+    labels = frozenset({("severity", "high"), ("status", "active")})
+    world.alerts.broken = OSError("gone")
+    unread = samples(make_app().test_client().get("/metrics").text)
+    assert not [name for name, _ in unread if name in ("twelvefactor_open_alerts", READ_AT)]
+    world.alerts.broken = None
+    found = samples(make_app().test_client().get("/metrics").text)
+    assert found["twelvefactor_open_alerts", labels] == 0
+    assert abs(found[READ_AT, frozenset()] - time.time()) < 60
 
 
 def test_a_scrape_without_files_is_503(make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
