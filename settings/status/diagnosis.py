@@ -34,6 +34,11 @@ _TABLE = {
             transient=True,
         ),
         Diagnosis(
+            "alert-changed-meanwhile",
+            "somebody else acknowledged or resolved the alert before",
+            "see on the page who looks after it",
+        ),
+        Diagnosis(
             "foreign-origin",
             "this came from a page of another site, or through a proxy that hides the address of this one",
             "set APP_PROXY_HOPS to the number of proxies in front, and let them pass on the Host header",

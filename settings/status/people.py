@@ -139,13 +139,19 @@ class People:
             return self._ask_for_token()
         if not caller.by_token and (refusal := self._foreign()) is not None:
             return refusal
-        alerts = self._sources.alerts
-        by = caller.name or request.remote_user or "status page"
-        work = (lambda: alerts.acknowledge(number, by)) if change == "acknowledge" else (lambda: alerts.resolve(number))
-        if not within(ACTION_SECONDS, f"status-{change}", work):
+        return self._change(number, change, caller.name or request.remote_user or "status page")
+
+    def _change(self, number: int, change: str, by: str) -> Response:
+        alerts, answers = self._sources.alerts, []
+        changes: dict[str, Callable[[], object]] = {
+            "acknowledge": lambda: alerts.acknowledge(number, by), "resolve": lambda: alerts.resolve(number)
+        }  # fmt: skip
+        if not within(ACTION_SECONDS, f"status-{change}", lambda: answers.append(changes[change]())):
             return self._say(503, "Not changed", diagnose("alert-not-changed", error="the log says why"))
-        log.info("alert %d: %s, by %r", number, change, by)
         self._gatherer.forget()
+        if answers == [False]:
+            return self._say(409, "Not changed", diagnose("alert-changed-meanwhile"))
+        log.info("alert %d: %s, by %r", number, change, by)
         return _see_other(f"{self._base()}#alerts")
 
     def _ask_for_token(self, *, wrong: bool = False) -> Response:
@@ -166,7 +172,8 @@ class People:
 
     def _base(self) -> str:
         """Return the path of the page as the browser sees it, whatever it is mounted under."""
-        return f"{request.script_root}{self._prefix}/status"
+        root = request.script_root.strip("/")  # with two slashes in front it would be another host
+        return f"{'/' if root else ''}{root}{self._prefix}/status"
 
     def asset(self, filename: str) -> Response:
         """Serve the style, the script and the icons, which hold nothing of the service."""

@@ -94,20 +94,23 @@ class FakeAlerts:
             raise self.broken
         return [row for row in self.rows if status in (None, row["status"])][:limit]
 
-    def acknowledge(self, alert_id: int, /, by: str) -> None:
-        """Note who looks after it."""
-        self._change(alert_id, status="acknowledged", acknowledged_by=by, acknowledged_at=SINCE)
+    def acknowledge(self, alert_id: int, /, by: str) -> bool:
+        """Note who looks after it; False when somebody does."""
+        return self._change(alert_id, "active", status="acknowledged", acknowledged_by=by, acknowledged_at=SINCE)
 
-    def resolve(self, alert_id: int, /) -> None:
-        """Note that it is over."""
-        self._change(alert_id, status="resolved")
+    def resolve(self, alert_id: int, /) -> bool:
+        """Note that it is over; False when it was."""
+        return self._change(alert_id, "active", "acknowledged", status="resolved")
 
-    def _change(self, number: int, **columns: object) -> None:
+    def _change(self, number: int, *before: str, **columns: object) -> bool:
         if self.hold is not None:
             self.hold.wait(30)
         if self.broken is not None:
             raise self.broken
-        self.rows[number - 1].update(columns)
+        row = self.rows[number - 1]
+        changes = row["status"] in before
+        row.update(columns if changes else {})
+        return changes
 
 
 @dataclass(frozen=True)

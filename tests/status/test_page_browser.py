@@ -135,6 +135,17 @@ def test_a_failed_click_says_so(browser: Browser, make_app: MakeApp, world: Worl
         wait_until(lambda: browser.text("#failed") == "", seconds=10, what="the end of the message")
 
 
+def test_a_click_that_came_second_says_so(
+    browser: Browser, make_app: MakeApp, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who clicks what a colleague has just taken reads that."""
+    world.alerts.add()
+    monkeypatch.setattr(world.alerts, "acknowledge", lambda *_, **__: False)
+    with page(browser, make_app()):
+        browser.click("#alert-1 button.primary")
+        wait_until(lambda: "somebody else was first" in browser.text("#failed"), seconds=10, what="the message")
+
+
 def test_hostile_text_stays_text(browser: Browser, make_app: MakeApp, world: World) -> None:
     """Markup in an error, an alert, an endpoint and a service is shown, not run; also after polling."""
     world.change("cache", status=HealthStatus.FALLBACK, cause=EVIL, detail=EVIL)

@@ -188,3 +188,10 @@ def test_mounted_below_a_path(make_app: MakeApp) -> None:
     assert 'action="/api/ops/status/sign-in"' in client.get("/ops/status", environ_overrides=environ).text
     answer = client.post("/ops/status/sign-in", data={"token": TOKEN}, headers=OWN, environ_overrides=environ)
     assert "Path=/api/ops/status" in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize("root", ["//evil.example", "/evil.example/"])
+def test_no_prefix_leads_to_another_host(make_app: MakeApp, root: str) -> None:
+    """A prefix with two slashes, as a client may write it through a proxy that passes it on, stays a path."""
+    text = make_app(token=TOKEN, page=False).test_client().get("/status", environ_overrides={"SCRIPT_NAME": root}).text
+    assert set(re.findall(r'(?:href|action)="(.*?)/status', text)) == {"/evil.example"}

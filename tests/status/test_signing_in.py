@@ -130,3 +130,12 @@ def test_a_change_that_fails_says_so(make_app: MakeApp, world: World) -> None:
     answer = make_app().test_client().post("/status/alerts/1/resolve", headers=OWN)
     assert (answer.status_code, "the log says why" in answer.text) == (503, True)
     assert "database is gone" not in answer.text
+
+
+def test_a_change_that_came_second_is_no_success(make_app: MakeApp, world: World) -> None:
+    """Who acknowledges what somebody else has taken is told, and does not take it over."""
+    world.alerts.add(status="acknowledged", acknowledged_by="Bob")
+    client = signed_in(make_app(token=TOKEN).test_client())
+    answer = client.post("/status/alerts/1/acknowledge", headers=OWN)
+    assert (answer.status_code, "somebody else" in answer.text.lower()) == (409, True)
+    assert world.alerts.rows[0]["acknowledged_by"] == "Bob"

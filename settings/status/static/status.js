@@ -7,6 +7,7 @@
   const slowestMs = 15000;
   const timeoutMs = 8000;
   const afterActionMs = 1100; // another process may keep what it read for a second
+  const reasons = { 401: "you are signed out", 404: "you are signed out", 409: "somebody else was first" };
   const lost = document.getElementById("lost");
   const failed = document.getElementById("failed");
   const news = document.getElementById("news");
@@ -126,7 +127,7 @@
     button.disabled = true;
     try {
       const answer = await fetch(form.action, { method: "POST", redirect: "manual" });
-      if (answer.type !== "opaqueredirect") throw new Error(`the server answered ${answer.status}`);
+      if (answer.type !== "opaqueredirect") throw new Error(reasons[answer.status] || `the server answered ${answer.status}`);
       failed.hidden = true;
       news.textContent = `Done: ${button.textContent}`;
       if (document.activeElement === document.body) document.getElementById("alerts-title").focus();
