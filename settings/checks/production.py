@@ -84,7 +84,10 @@ def _guessable(subject: Subject) -> Iterator[Problem]:
 
 def _open_doors(subject: Subject) -> Iterator[Problem]:
     if subject.room(StatusSettings).page:
-        message = "the status page is open without a token in production, to whoever can call from this machine"
+        message = (
+            "the status page is open without a token in production, to whoever calls from this machine, or through a "
+            "proxy on it that adds no X-Forwarded-For"
+        )
         fix = "unset STATUS_PAGE, and set STATUS_TOKEN to see the page with a token"
         yield subject.problem("STATUS_PAGE", "warning", "status-page-open", message, fix)
     level = subject.room(LogsSettings).level

@@ -1,6 +1,8 @@
 """/metrics of a real service: one true count over all gunicorn workers, without a hook in its configuration."""
 
+import os
 import re
+import signal
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -21,7 +23,7 @@ def scrape(running: Running) -> dict[tuple[str, frozenset[tuple[str, str]]], flo
 
 
 def test_metrics_add_up_over_workers(fleet: Running) -> None:
-    """Requests that three workers answered are one true count, by endpoint and status, with their durations."""
+    """Requests that three workers answered are one true count, by endpoint and status; a kill takes none back."""
     for _ in range(30):
         fleet.ask("/hello")
     for _ in range(6):
@@ -37,6 +39,10 @@ def test_metrics_add_up_over_workers(fleet: Running) -> None:
         lambda: sum(v for (n, _), v in scrape(fleet).items() if n == "twelvefactor_processes") == 3, what="3 rows"
     )
     wait_until(lambda: scrape(fleet)["twelvefactor_errors_seen_total", frozenset()] >= 6, what="the count of errors")
+    killed = fleet.children()[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: killed not in fleet.children() and len(fleet.children()) == 3, what="the next worker")
+    assert scrape(fleet)[name, hello] == 30, "what a worker counted outlives it"
     named = {name for block in blocks("yaml") for name in re.findall(r"twelvefactor_\w+", block)}
     assert len(named) == 3
     assert named <= {name for name, _ in scrape(fleet)}, "the README's alerts watch what is there"
