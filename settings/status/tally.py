@@ -177,7 +177,10 @@ def server_folder(app_name: str, *, parent: Path | None = None) -> Path:
     prefix = f"twelvefactor_{os.getuid()}_{safe}-"
     group = os.getpgid(0)
     _delete_gone(parent.glob(f"{prefix}*"), prefix)
-    return parent / f"{prefix}{group}-{_started(group)}"
+    started = _started(group)
+    # The script that started a server in its own group may be gone, and those that began before know when it began.
+    known = [] if started else sorted(parent.glob(f"{prefix}{group}-?*"))
+    return known[0] if known else parent / f"{prefix}{group}-{started}"
 
 
 def _delete_gone(folders: Iterable[Path], prefix: str) -> None:

@@ -119,6 +119,31 @@ def test_processes_of_a_group_meet_without_a_word(tmp_path: Path) -> None:
     assert not folders[1].exists()
 
 
+def test_a_server_outlives_the_script_that_started_it(tmp_path: Path) -> None:
+    """A worker that begins after the group's first process has ended still meets the others."""
+    program = textwrap.dedent(
+        """
+        import os, pathlib, sys, time
+        from settings.status.tally import server_folder
+        parent, leader = pathlib.Path(sys.argv[1]), os.getpid()
+        mine = server_folder("shop", parent=parent)
+        mine.mkdir()
+        print(mine, flush=True)
+        if os.fork() == 0:
+            while pathlib.Path(f"/proc/{leader}").exists():
+                time.sleep(0.01)
+            print(server_folder("shop", parent=parent), flush=True)
+        os._exit(0)
+        """
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as leader:
+        assert leader.wait() == 0
+        assert leader.stdout is not None
+        first, later = leader.stdout.read().split()
+    assert first == later
+
+
 def test_an_unusable_folder_costs_no_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """When the files cannot be made, one warning names TMPDIR and requests are counted on in memory."""
     tally = Tally(tmp_path / "missing" / "files", write_after_seconds=0)
