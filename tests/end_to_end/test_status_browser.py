@@ -64,7 +64,7 @@ def service(
         window.type("#name", "Ann")
         window.click("button.primary")
         wait_until(lambda: window.count("#verdict") == 1, what="the page")
-        wait_until(lambda: "2 processes" in window.text("#verdict"), what="both processes on the page")
+        wait_until(lambda: window.shows("#verdict", "2 processes"), what="both processes on the page")
         window.complaints()
         yield window, running
         window.open("about:blank")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -102,6 +103,13 @@ class Browser:
     def text(self, selector: str) -> str:
         """Return the visible text of the first element."""
         return self.driver.find_element(By.CSS_SELECTOR, selector).text
+
+    def shows(self, selector: str, words: str) -> bool:
+        """Say whether the first element's text has these words; False while one page gives way to the next."""
+        try:
+            return words in self.text(selector)
+        except (NoSuchElementException, StaleElementReferenceException):
+            return False
 
     def count(self, selector: str) -> int:
         """Return how many elements there are."""

@@ -244,6 +244,6 @@ def test_it_works_without_a_script(browser: Browser, make_app: MakeApp, world: W
         with page(browser, make_app()):
             assert "reload it" in browser.text("noscript")
             browser.click("#alert-1 button.primary")
-            wait_until(lambda: "Acknowledged" in browser.text("#alerts"), seconds=10, what="the acknowledgement")
+            wait_until(lambda: browser.shows("#alerts", "Acknowledged"), seconds=10, what="the acknowledgement")
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
