@@ -27,10 +27,13 @@ _TEXTS = frozenset({
 _NUMBERS = frozenset({
     "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 })  # fmt: skip
+_WHOLE = r"\s*[+-]?\d{1,9}\s*"
+_TLS = r"(?i)TLSv1(\.[123])?"
+_WORDS = {_WHOLE: "a whole number", _TLS: "TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3"}
 _VALUES: Mapping[str, str | None] = {
     **dict.fromkeys(_TEXTS),
-    **dict.fromkeys(_NUMBERS, r"\s*[+-]?\d{1,9}\s*"),
-    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), r"(?i)TLSv1(\.[123])?"),
+    **dict.fromkeys(_NUMBERS, _WHOLE),
+    **dict.fromkeys(("ssl_min_protocol_version", "ssl_max_protocol_version"), _TLS),
     "sslmode": "disable|allow|prefer|require|verify-ca|verify-full",
     "sslnegotiation": "postgres|direct",
     "sslcertmode": "disable|allow|require",
@@ -159,8 +162,7 @@ def _check_options(options: Mapping[str, str]) -> None:
             raise UnusableURLError("unknown-option", f"libpq knows no option {name!r}", fix)
         wanted = _VALUES[name]
         if wanted is not None and not re.fullmatch(wanted, value):
-            listed = wanted.replace("|", ", ") if re.fullmatch(r"[\w|-]+", wanted) else "one that libpq documents"
-            fix = f"give {name} a value that is known: {listed}"
+            fix = f"let {name} be {_WORDS.get(wanted) or 'one of ' + wanted.replace('|', ', ')}"
             raise UnusableURLError("invalid-option", f"the value of the option {name!r} cannot be used", fix)
 
 

@@ -38,7 +38,7 @@ def _is_number(value: str) -> bool:
 
 def _bad(name: str, wanted: str) -> UnusableURLError:
     return UnusableURLError(
-        "invalid-option", f"the value of the option {name!r} cannot be used", f"give {name}={wanted}"
+        "invalid-option", f"the value of the option {name!r} cannot be used", f"let {name} be {wanted}"
     )
 
 
@@ -47,7 +47,7 @@ def _check_driver_options(options: Mapping[str, str]) -> None:
         if options[name].strip().lower() not in TRUE | FALSE:
             raise _bad(name, "true or false")
     if not _is_number(options.get("timeout", "0")):
-        raise _bad("timeout", "seconds, such as 5")
+        raise _bad("timeout", "a number of seconds, such as 5")
     for name in {"detect_types", "cached_statements"} & options.keys():
         if not re.fullmatch(r"\d{1,9}", options[name]):
             raise _bad(name, "a whole number")
