@@ -1,16 +1,18 @@
 """The work under the lock: revisions, the application's tables, and what was dropped or altered by hand."""
 
+from collections import Counter
+
 from sqlalchemy import Connection, text
 
 from settings.database.migrations.alembic_runner import OURS, Folder
 from settings.database.migrations.catalogue import OUR_TABLES, fingerprint, read_stored
 from settings.database.migrations.drift import find_drift, statements_for
 from settings.database.migrations.mending import mend, statements_of
-from settings.database.migrations.result import DRIFT, MigrationResult
+from settings.database.migrations.result import DRIFT, FAILED, MigrationResult
 from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD
 from settings.database.migrations.state import State, Wanted, look, missing_tables
 from settings.database.tables import VERSION_TABLE
-from settings.problems import Diagnosis
+from settings.problems import BootstrapError, Diagnosis
 
 DRIFTED = Diagnosis(
     DRIFT, "tables differ from their definition", "run the statements named, then `flask bootstrap migrate`"
@@ -37,11 +39,31 @@ def _change_application(connection: Connection, wanted: Wanted, state: State, re
         if state.strangers:
             result.note_ahead(", ".join(state.strangers), ", ".join(folder.heads()))
         else:
-            result.applied += folder.upgrade(connection)
+            result.applied += _upgrade(connection, folder)
     if wanted.metadata is not None:
         missing = missing_tables(connection, wanted.metadata.sorted_tables)
         wanted.metadata.create_all(connection)
         result.created += [table.fullname for table in missing]
+
+
+def _upgrade(connection: Connection, folder: Folder) -> list[str]:
+    """Upgrade the application's folder; rows that then refer to none fail it, since SQLite's foreign keys are off."""
+    before = _orphans(connection)
+    applied = folder.upgrade(connection)
+    broken = ", ".join(f"{child} refer to {parent}" for child, parent in sorted(_orphans(connection) - before))
+    if broken:
+        cause = f"the migration leaves rows that refer to none: those of {broken}"
+        fix = "delete or alter them in the same revision; SQLite's foreign keys are off while tables change"
+        raise BootstrapError("DATABASE_URL", "", Diagnosis(FAILED, cause, fix))
+    return applied
+
+
+def _orphans(connection: Connection) -> Counter[tuple[str, str]]:
+    """Return how many rows refer to none on SQLite, by their table and the one that they refer to."""
+    if connection.dialect.name != "sqlite":
+        return Counter()
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return Counter((str(child), str(parent)) for child, _row, parent, _key in rows)
 
 
 def _mend(connection: Connection, result: MigrationResult) -> None:

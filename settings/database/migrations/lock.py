@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -28,15 +28,17 @@ def migration_transaction(engine: Engine, wait_seconds: float) -> Iterator[Conne
     """Open the transaction in which alone the schema changes; everything in it happens or nothing.
 
     PostgreSQL: a transaction-level advisory lock, which a transaction pooler cannot separate from its work.
-    SQLite: BEGIN IMMEDIATE, which makes DDL atomic too. Each attempt is a transaction of its own, so that neither
-    DATABASE_STATEMENT_TIMEOUT nor DATABASE_TIMEOUT ends the wait, and what is read afterwards is what there is.
+    SQLite: BEGIN IMMEDIATE, which makes DDL atomic too. Its foreign keys are off meanwhile: it alters a table by making
+    a copy and dropping the old one, which would delete the rows that refer to it (sqlite.org/lang_altertable.html).
+    Each attempt is a transaction of its own, so that neither DATABASE_STATEMENT_TIMEOUT nor DATABASE_TIMEOUT ends the
+    wait, and what is read afterwards is what there is.
 
     Raises:
         BootstrapError: Another process holds the lock for longer than `wait_seconds`; it says which.
     """
     deadline, holder = Deadline(wait_seconds), "another process"
     pauses = backoff_seconds(first=0.02, cap=0.25, jitter=lambda: random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, _impatient(connection):
+    with engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, _prepared(connection):
         while not _begin(connection, deadline):
             holder = _holder(connection) or holder
             connection.rollback()
@@ -62,29 +64,39 @@ def _begin(connection: Connection, deadline: Deadline) -> bool:
 
 
 def _begin_immediate(connection: Connection) -> bool:
+    # Each time, since it has no effect while a transaction is open, and a memory database has one connection for all.
+    _execute(connection, "PRAGMA foreign_keys = OFF")
     try:
         connection.begin()
     except OperationalError as error:
         if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY"):
             raise
         return False
-    return True
+    return not connection.exec_driver_sql("PRAGMA foreign_keys").scalar()
 
 
 @contextmanager
-def _impatient(connection: Connection) -> Iterator[None]:
-    """Have SQLite say at once that the file is locked: the waiting is ours."""
+def _prepared(connection: Connection) -> Iterator[None]:
+    """Have SQLite say at once that the file is locked, the waiting being ours; put back what a migration changes."""
     if connection.dialect.name != "sqlite":
         yield
         return
-    cursor = connection.connection.cursor()
-    earlier = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
-    cursor.execute("PRAGMA busy_timeout = 0")
+    names = ("busy_timeout", "foreign_keys", "legacy_alter_table")
+    earlier = {name: _execute(connection, f"PRAGMA {name}") for name in names}
+    _execute(connection, "PRAGMA busy_timeout = 0")
     try:
         yield
     finally:
-        cursor.execute(f"PRAGMA busy_timeout = {earlier}")
-        cursor.close()
+        connection.rollback()
+        for name, value in earlier.items():
+            _execute(connection, f"PRAGMA {name} = {value}")
+
+
+def _execute(connection: Connection, pragma: str) -> object:
+    """Run a pragma outside of SQLAlchemy, which would begin a transaction for it; return its value."""
+    with closing(connection.connection.cursor()) as cursor:
+        row = cursor.execute(pragma).fetchone()
+    return row and row[0]
 
 
 def _held(holder: str, wait_seconds: float) -> Diagnosis:

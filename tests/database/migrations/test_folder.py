@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, text
@@ -95,6 +97,46 @@ def test_a_failing_step_leaves_nothing_half_applied(engine: Engine, tmp_path: Pa
     assert "RuntimeError" in manager.reading().cause
     step(folder, "a2", "a1")
     assert manager.ensure_tables_exist().applied == ["0001", "a1", "a2"]
+
+
+BATCH = """
+    with op.batch_alter_table("t_a1") as batch:
+        batch.alter_column("id", type_=sa.BigInteger, nullable=False)"""
+
+
+def with_a_child(engine: Engine, folder: Path) -> MigrationManager:
+    """Return the manager of a folder whose table has a row that another table's row refers to."""
+    manager = MigrationManager(engine, folder=step(folder, "a1", None))
+    manager.ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE child (id INTEGER REFERENCES t_a1 (id) ON DELETE CASCADE)"))
+        connection.execute(text("INSERT INTO t_a1 VALUES (1)"))
+        connection.execute(text("INSERT INTO child VALUES (1)"))
+    return manager
+
+
+def test_a_copied_table_keeps_the_rows_that_refer_to_it(engine: Engine, tmp_path: Path) -> None:
+    """SQLite alters by dropping the old table, which would delete what refers to it; its keys are on again."""
+    manager = with_a_child(engine, tmp_path)
+    step(tmp_path, "a2", "a1", BATCH)
+    assert manager.ensure_tables_exist().applied == ["a2"]
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT id FROM child")).scalars().all() == [1]
+        if engine.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_a_step_that_leaves_rows_without_their_parent_fails(tmp_path: Path, open_database: Callable[..., Any]) -> None:
+    """With foreign keys off nothing else would tell; the step is taken back, and the reason names both tables."""
+    engine = open_database(url=f"sqlite:///{tmp_path}/app.db").engine
+    manager = with_a_child(engine, tmp_path)
+    step(tmp_path, "a2", "a1", 'op.execute("DELETE FROM t_a1")')
+    result = manager.ensure_tables_exist()
+    assert result.status == "failed"
+    assert "rows that refer to none: those of child refer to t_a1" in str(result)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT id FROM t_a1")).scalars().all() == [1]
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
 
 
 def test_a_folder_that_is_behind_the_database_is_ahead(engine: Engine, tmp_path: Path) -> None:
