@@ -23,7 +23,7 @@ WITH ours AS MATERIALIZED (
 # and is then compared in full, once.
 _STORED_BY_POSTGRESQL = """
 SELECT relname::text, relkind::text,
-    ARRAY(SELECT concat_ws(' ', attname, attnum, atttypid, atttypmod, attnotnull, attidentity)
+    ARRAY(SELECT concat_ws(' ', attname, attnum, atttypid, atttypmod, attcollation, attnotnull, attidentity)
           FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)::text,
     ARRAY(SELECT concat_ws(' ', adnum, xmin) FROM pg_attrdef WHERE adrelid = c.oid ORDER BY adnum)::text,
     ARRAY(SELECT concat_ws(' ', conname, contype, conkey, convalidated, xmin)
@@ -33,33 +33,36 @@ SELECT relname::text, relkind::text,
 FROM pg_class c
 WHERE relname = ANY(%(names)s) AND relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(oid)
 """
-_STORED_BY_SQLITE = (
-    "SELECT tbl_name, type, name, sql FROM sqlite_master WHERE tbl_name IN ({marks}) AND type <> 'trigger'"
-)
+_STORED_BY_SQLITE = """
+SELECT lower(tbl_name), type, name, sql FROM sqlite_master WHERE lower(tbl_name) IN ({marks}) AND type <> 'trigger'
+"""
 # A temporary table comes first on every search path, and so the same query reads what `drift` compares with.
 _POSTGRESQL = f"""{_OURS}
 SELECT name, 'table', '', kind, false, '' FROM ours
 UNION ALL
-SELECT name, 'column', a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+SELECT name, 'column', a.attname::text, format_type(a.atttypid, a.atttypmod) ||
+       CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END,
+       a.attnotnull,
        coalesce(pg_get_expr(d.adbin, d.adrelid), CASE WHEN a.attidentity <> '' THEN 'nextval(' ELSE '' END)
 FROM ours JOIN pg_attribute a ON a.attrelid = ours.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 UNION ALL
 SELECT name, 'constraint', k.conname::text, pg_get_constraintdef(k.oid), false, ''
 FROM ours JOIN pg_constraint k ON k.conrelid = ours.oid AND k.contype IN ('p', 'c', 'u', 'f', 'x')
 UNION ALL
-SELECT name, 'index', x.indexrelid::regclass::text, pg_get_indexdef(x.indexrelid), NOT x.indisvalid, ''
-FROM ours JOIN pg_index x ON x.indrelid = ours.oid AND NOT x.indisprimary
+SELECT name, 'index', i.relname::text, pg_get_indexdef(i.oid), NOT x.indisvalid, ''
+FROM ours JOIN pg_index x ON x.indrelid = ours.oid AND NOT x.indisprimary JOIN pg_class i ON i.oid = x.indexrelid
 """  # noqa: S608 - constants
 _SQLITE = """
-SELECT m.tbl_name, m.type, m.name, coalesce(m.sql, ''), 0, '', 0
-FROM sqlite_master m WHERE m.tbl_name IN ({marks}) AND m.type IN ('table', 'view', 'index') AND m.sql IS NOT NULL
+SELECT lower(m.tbl_name), m.type, m.name, coalesce(m.sql, ''), 0, '', 0
+FROM sqlite_master m WHERE lower(m.tbl_name) IN ({marks}) AND m.type IN ('table', 'view', 'index') AND m.sql IS NOT NULL
 UNION ALL
-SELECT m.name, 'column', p.name, p.type, p."notnull", coalesce(p.dflt_value, ''), p.pk
-FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.name IN ({marks}) AND m.type IN ('table', 'view')
+SELECT lower(m.name), 'column', p.name, p.type, p."notnull", coalesce(p.dflt_value, ''), p.pk
+FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE lower(m.name) IN ({marks}) AND m.type IN ('table', 'view')
 """
 _SEQUENCE = re.compile(r"^nextval\(.*")
-_ON_TABLE = re.compile(r"\bON (?:ONLY )?(\S+)(?= USING)")
+_ON_TABLE = re.compile(r"\bON (?:ONLY )?(.+?)(?= USING)")
 _CHECK = re.compile(
     r"CONSTRAINT\s+[\"`\[]?(\w+)[\"`\]]?\s+CHECK\s*\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", re.IGNORECASE
 )
@@ -125,8 +128,7 @@ def _of_postgresql(thing: Thing) -> Thing:
     if thing.definition.startswith("PRIMARY KEY"):
         return thing._replace(name="PRIMARY KEY")
     if thing.kind == "index":
-        name = thing.name.rpartition(".")[2].strip('"')
-        return thing._replace(name=name, definition=_ON_TABLE.sub("ON " + thing.table, thing.definition))
+        return thing._replace(definition=_ON_TABLE.sub("ON " + thing.table, thing.definition, count=1))
     return thing
 
 

@@ -1,22 +1,24 @@
 """The work under the lock: revisions, the application's tables, and what was dropped or altered by hand."""
 
+import logging
 from collections import Counter
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.alembic_runner import OURS, Folder
 from settings.database.migrations.catalogue import OUR_TABLES, fingerprint, read_stored
-from settings.database.migrations.drift import find_drift, statements_for
-from settings.database.migrations.mending import mend, statements_of
+from settings.database.migrations.drift import find_drift
+from settings.database.migrations.mending import mend
 from settings.database.migrations.result import DRIFT, FAILED, MigrationResult
 from settings.database.migrations.revisions import APPLICATION_VERSION_TABLE, HEAD
 from settings.database.migrations.state import State, Wanted, look, missing_tables
+from settings.database.migrations.version_table import prepare_version_table
 from settings.database.tables import VERSION_TABLE
 from settings.problems import BootstrapError, Diagnosis
 
-DRIFTED = Diagnosis(
-    DRIFT, "tables differ from their definition", "run the statements named, then `flask bootstrap migrate`"
-)
+log = logging.getLogger(__name__)
 
 
 def change(connection: Connection, wanted: Wanted, result: MigrationResult) -> None:
@@ -27,8 +29,8 @@ def change(connection: Connection, wanted: Wanted, result: MigrationResult) -> N
         return
     result.skipped = [name for name in OUR_TABLES if name not in state.missing]
     if state.version != HEAD:
-        _prepare_version_table(connection)
-        result.applied += Folder(OURS, VERSION_TABLE).upgrade(connection)
+        prepare_version_table(connection)
+        result.applied += Folder(OURS, VERSION_TABLE, there=result.skipped).upgrade(connection)
     _change_application(connection, wanted, state, result)
     _mend(connection, result)
 
@@ -67,38 +69,38 @@ def _orphans(connection: Connection) -> Counter[tuple[str, str]]:
 
 
 def _mend(connection: Connection, result: MigrationResult) -> None:
-    drift = find_drift(connection)
+    try:
+        drift = find_drift(connection)
+    except DBAPIError as error:
+        _note_uncompared(connection, result, diagnose_database(error))
+        return
     if drift:
         result.mended, result.reported = mend(connection, drift)
-    if result.reported and result.status == "ok":
-        result.status, result.diagnosis = "drift", DRIFTED
-    _prepare_version_table(connection)
-    found = None if result.reported else fingerprint(read_stored(connection))
-    connection.execute(text(f"UPDATE {VERSION_TABLE} SET fingerprint = :found"), {"found": found})  # noqa: S608 - a constant
+    if result.reported:
+        _note_drift(result, "tables differ from their definition")
+    else:
+        result.fingerprint = fingerprint(read_stored(connection))
+    try:
+        with connection.begin_nested():
+            prepare_version_table(connection)
+            statement = f"UPDATE {VERSION_TABLE} SET fingerprint = :found"  # noqa: S608 - a constant
+            connection.execute(text(statement), {"found": result.fingerprint})
+    except DBAPIError as error:  # the tables are right; only the next boot compares them again
+        log.info("migrations: what was compared could not be noted: %s", diagnose_database(error).cause)
 
 
-def _prepare_version_table(connection: Connection) -> None:
-    """Make our version table as Alembic would, with a column for the fingerprint."""
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, fingerprint VARCHAR(64),"
-        f" CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+def _note_drift(result: MigrationResult, cause: str) -> None:
+    if result.status == "ok":
+        fix = "run the statements named, then `flask bootstrap migrate`"
+        result.status, result.diagnosis = "drift", Diagnosis(DRIFT, cause, fix)
+
+
+def _note_uncompared(connection: Connection, result: MigrationResult, why: Diagnosis) -> None:
+    """Report that temporary tables, with which ours are compared, cannot be made: no reason not to serve."""
+    names = (
+        "SELECT quote_ident(current_database()), quote_ident(current_user), current_setting('transaction_read_only')"
     )
-    columns = connection.exec_driver_sql(f"SELECT * FROM {VERSION_TABLE} WHERE 1 = 0").keys()  # noqa: S608 - a constant
-    if "fingerprint" not in columns:
-        connection.exec_driver_sql(f"ALTER TABLE {VERSION_TABLE} ADD COLUMN fingerprint VARCHAR(64)")
-
-
-def pending_sql(connection: Connection, wanted: Wanted) -> str:
-    """Return the statements that a run would execute now; changes nothing."""
-    parts: list[str] = []
-    state = look(connection, wanted)
-    if state.version is None:
-        parts.append(Folder(OURS, VERSION_TABLE).sql(connection, ()))
-    elif state.version == HEAD:
-        parts += [f"{statement};" for statement in statements_of(connection, find_drift(connection))]
-    if wanted.folder is not None and not state.strangers:
-        parts.append(Folder(wanted.folder, APPLICATION_VERSION_TABLE).sql(connection, state.revisions))
-    if wanted.metadata is not None:
-        for table in missing_tables(connection, wanted.metadata.sorted_tables):
-            parts += [f"{statement};" for statement in statements_for(connection, table)]
-    return "\n".join(part.strip() for part in parts if part.strip())
+    database, role, read_only = connection.exec_driver_sql(names).one()
+    grant = f"run: GRANT TEMPORARY ON DATABASE {database} TO {role};"
+    result.reported = [f"to compare needs temporary tables: {why.cause}; {why.fix if read_only == 'on' else grant}"]
+    _note_drift(result, "tables could not be compared with their definition")

@@ -1,9 +1,10 @@
 """How the tables differ from their definition: names, types, defaults, constraints, checks too, and indexes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Table, create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from settings.database.migrations.catalogue import OUR_TABLES, Thing, read_catalogue
@@ -52,6 +53,8 @@ def _reference(connection: Connection) -> list[Thing]:
     if connection.dialect.name == "postgresql":
         savepoint = connection.begin_nested()
         try:
+            # Last on the path, as some set it for safety, a temporary table would not be the one that is found.
+            connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
             for statement in table_statements(connection, *OUR_TABLES):
                 connection.exec_driver_sql(statement.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
             return read_catalogue(connection)
@@ -65,16 +68,12 @@ def _reference(connection: Connection) -> list[Thing]:
     return things
 
 
-def table_statements(connection: Connection, *names: str) -> list[str]:
-    """Return the statements that make our tables of these names, with their indexes."""
-    tables = [metadata.tables[name] for name in names]
-    return [statement for table in tables for statement in statements_for(connection, table)]
-
-
-def statements_for(connection: Connection, table: Table) -> list[str]:
-    """Return the statements that make a table, with its indexes."""
-    makers: list[ExecutableDDLElement] = [CreateTable(table)]
-    makers += [CreateIndex(index) for index in sorted(table.indexes, key=lambda each: str(each.name))]
+def table_statements(connection: Connection, *names: str, without: Collection[str] = ()) -> list[str]:
+    """Return the statements that make our tables of these names, with their indexes but for those `without`."""
+    makers: list[ExecutableDDLElement] = []
+    for table in (metadata.tables[name] for name in names):
+        indexes = sorted((each for each in table.indexes if each.name not in without), key=lambda each: str(each.name))
+        makers += [CreateTable(table), *map(CreateIndex, indexes)]
     return [str(each.compile(dialect=connection.dialect)).strip() for each in makers]
 
 

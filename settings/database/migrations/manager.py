@@ -2,13 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.exc import SQLAlchemyError
 
 from settings.database.diagnosis import diagnose_database
+from settings.database.migrations.catalogue import OUR_TABLES
 from settings.database.migrations.lock import HELD, migration_transaction
 from settings.database.migrations.result import AHEAD, DRIFT, FAILED, PENDING, MigrationResult
 from settings.database.migrations.revisions import HEAD
@@ -16,7 +18,7 @@ from settings.database.migrations.state import State, Wanted, look
 from settings.database.tables import VERSION_TABLE
 from settings.database.tables import metadata as our_metadata
 from settings.probe import HealthStatus, Reading
-from settings.problems import BootstrapError, Diagnosis
+from settings.problems import BootstrapError, Diagnosis, mask_urls
 
 log = logging.getLogger(__name__)
 OUR_NAMES = frozenset({*our_metadata.tables, VERSION_TABLE})
@@ -59,7 +61,9 @@ class MigrationManager:
             state = self._look()
             if state.newer:
                 result.note_ahead(str(state.version), HEAD)
-            elif not state.complete:
+            elif state.complete:
+                result.skipped = list(OUR_TABLES)
+            else:
                 self._change(result)
         except Exception as error:
             result = MigrationResult("failed", diagnosis=_why(error))
@@ -83,16 +87,24 @@ class MigrationManager:
         return self._look().version
 
     def pending(self) -> list[str]:
-        """Return what a run would do or report: revisions, missing tables, what was altered; changes nothing."""
-        with self._engine().connect() as connection:
+        """Return what a run would do or report: revisions, missing tables, what was altered; changes nothing.
+
+        Raises:
+            BootstrapError: The application's folder, or the database, cannot be read.
+        """
+        with _readable(), self._engine().connect() as connection:
             state = look(connection, self._wanted)
             return [] if state.complete or state.newer else _pending(connection, state)
 
     def sql(self) -> str:
-        """Return the statements that a run would execute now, or an empty text; runs none of them."""
-        from settings.database.migrations.change import pending_sql
+        """Return the statements that a run would execute now, or an empty text; runs none of them.
 
-        with self._engine().connect() as connection:
+        Raises:
+            BootstrapError: The application's folder, or the database, cannot be read.
+        """
+        from settings.database.migrations.script import pending_sql
+
+        with _readable(), self._engine().connect() as connection:
             return pending_sql(connection, self._wanted)
 
     def reading(self) -> Reading:
@@ -108,7 +120,7 @@ class MigrationManager:
         # To begin and to end a transaction would cost a way to the server each, for a look that changes nothing.
         level = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
         with engine.connect().execution_options(**level) as connection:
-            return look(connection, self._wanted)
+            return look(connection, self._wanted, self.result.fingerprint if self.result else None)
 
     def _change(self, result: MigrationResult) -> None:
         from settings.database.migrations.change import change
@@ -129,7 +141,7 @@ class MigrationManager:
             status = HealthStatus.FALLBACK if warned and not state.missing else HealthStatus.UNHEALTHY
             return Reading(status, str(result), why.code, str(result), why.fix)
         if not state.lacking:
-            cause = "our tables were altered since they were last found right"
+            cause = "our tables were altered since, or not yet found right"
             return Reading(HealthStatus.FALLBACK, cause, DRIFT, cause, BY_HAND)
         cause = f"pending: {', '.join(state.lacking)}"
         return Reading(HealthStatus.UNHEALTHY, cause, PENDING, cause, BY_HAND)
@@ -141,6 +153,15 @@ def _pending(connection: Connection, state: State) -> list[str]:
     altered = [] if state.version is None or state.unchanged else map(str, find_drift(connection))
     tables = {f"table {name} is missing" for name in state.missing}
     return [*state.lacking, *(each for each in altered if each not in tables)]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise cause and fix instead of whatever Alembic, a revision or the database raises."""
+    try:
+        yield
+    except Exception as error:
+        raise error if isinstance(error, BootstrapError) else BootstrapError("DATABASE_URL", "", _why(error)) from error
 
 
 def _words(result: MigrationResult) -> tuple[str, str, str]:
@@ -163,5 +184,6 @@ def _why(error: Exception) -> Diagnosis:
         return Diagnosis(
             FAILED, f"the migrations cannot be used: {error}", "mend the folder of bootstrap(migrations=…)"
         )
-    cause = f"the migration failed with {type(error).__name__}"
-    return Diagnosis(FAILED, cause, "see the traceback that was logged, mend the migration, and " + BY_HAND)
+    said = mask_urls(str(error)).partition("\n")[0][:200]
+    cause = f"the migration failed with {type(error).__name__}: {said}"
+    return Diagnosis(FAILED, cause, "mend the migration, and " + BY_HAND)

@@ -23,6 +23,7 @@ class MigrationResult:
         reported: What was not mended, with the reason and the exact statement to run.
         milliseconds: How long it took.
         diagnosis: Cause and fix, unless `ok`.
+        fingerprint: What our tables looked like when they were found right, or None.
     """
 
     status: Literal["ok", "ahead", "drift", "failed"] = "ok"
@@ -33,6 +34,7 @@ class MigrationResult:
     reported: list[str] = field(default_factory=list)
     milliseconds: float = 0.0
     diagnosis: Diagnosis | None = None
+    fingerprint: str | None = None
 
     def note_ahead(self, found: str, known: str) -> None:
         """Say that the schema is at `found`, while only `known` is known here."""

@@ -55,15 +55,18 @@ class State:
         return [*([HEAD] if self.version is None else []), *self.unapplied, *self.missing]
 
 
-def look(connection: Connection, wanted: Wanted) -> State:
-    """Return how the schema is; changes nothing. No statement of it fails where a table is missing."""
+def look(connection: Connection, wanted: Wanted, right: str | None = None) -> State:
+    """Return how the schema is; changes nothing. No statement of it fails where a table is missing.
+
+    `right` is the fingerprint that this process has found right, where it may not note it in the database.
+    """
     rows = read_stored(connection)
     version, found = _version(connection, rows)
     there = {row[0] for row in rows}
     missing = [name for name in OUR_TABLES if name not in there]
     if wanted.metadata is not None:
         missing += [table.fullname for table in missing_tables(connection, wanted.metadata.sorted_tables)]
-    state = State(version, found == fingerprint(rows), tuple(missing))
+    state = State(version, fingerprint(rows) in {found, right}, tuple(missing))
     if wanted.folder is None:
         return state
     at = frozenset(str(row[0]) for row in _select(connection, "version_num", APPLICATION_VERSION_TABLE, there))

@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from settings.database.migrations import MigrationManager
+from settings.database.tables import performance_alerts
+from tests.database.migrations.by_hand import ALERT
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
@@ -20,3 +24,12 @@ def engine(url: str, open_database: Callable[..., Any]) -> Engine:
     """An engine of the service's own making on that database."""
     made: Engine = open_database(url=url).engine
     return made
+
+
+@pytest.fixture
+def migrated(engine: Engine) -> Engine:
+    """A database with the schema and one alert."""
+    MigrationManager(engine).ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.execute(performance_alerts.insert().values(ALERT))
+    return engine
