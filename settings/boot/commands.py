@@ -27,7 +27,7 @@ def bootstrap_commands(services: "Services") -> click.Group:
         """Bring the database up to date and say what was done."""
         if check and sql:
             raise click.UsageError("--check and --sql exclude each other")
-        sys.exit(_with_database(services, lambda: _migrate(services, check=check, sql=sql)))
+        sys.exit(_with_database(services, lambda: _explained(lambda: _migrate(services, check=check, sql=sql))))
 
     @group.command("status")
     @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json")
@@ -45,6 +45,15 @@ def _with_database(services: "Services", work: Callable[[], int]) -> int:
     except BootstrapError as error:
         click.echo(str(error), err=True)
         return UNUSABLE
+
+
+def _explained(work: Callable[[], int]) -> int:
+    """Print cause and fix of what is wrong with the migrations themselves, and answer that all is not well."""
+    try:
+        return work()
+    except BootstrapError as error:
+        click.echo(str(error), err=True)
+        return NOT_WELL
 
 
 def _migrate(services: "Services", *, check: bool, sql: bool) -> int:

@@ -53,6 +53,17 @@ def test_both_options_at_once_are_wrong_use(services: Services) -> None:
     assert _flask(services, "migrate", "--check", "--sql")[0] == 2
 
 
+def test_a_broken_folder_is_explained(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cause and fix instead of a traceback, whatever was asked; the database could be used, so 1 and not 3."""
+    monkeypatch.setenv("DATABASE_MIGRATE", "false")
+    (working_directory / "versions").mkdir()
+    (working_directory / "versions" / "a1.py").write_text("revision = (")
+    with bootstrap(Flask(__name__), migrations=working_directory) as services:
+        for words in (["--check"], ["--sql"], []):
+            code, said = _flask(services, "migrate", *words)
+            assert (code, "SyntaxError" in said, "fix: " in said) == (1, True, True), said
+
+
 def test_status_tells_health_by_its_exit(services: Services) -> None:
     """Pending migrations are no good health; JSON is one object."""
     code, words = _flask(services, "status", "--format", "json")

@@ -35,7 +35,8 @@ def line_of(folder: Path) -> Line | None:
         revisions.add(values["revision"])
         below = values["down_revision"]
         earlier.update((below,) if isinstance(below, str) else below or ())
-    return Line(frozenset(revisions), frozenset(revisions - earlier)) if files else None
+    line = Line(frozenset(revisions), frozenset(revisions - earlier))
+    return None if not line.heads or earlier - revisions else line  # empty, in a circle, or with a gap
 
 
 _NAMES = frozenset({"revision", "down_revision", "depends_on"})

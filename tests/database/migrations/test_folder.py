@@ -1,8 +1,5 @@
-"""The application's own Alembic folder is upgraded too, and its own commands leave our tables alone."""
+"""The application's own Alembic folder is upgraded too, whole or not at all, without its env.py."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,29 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, inspect, text
 
-from settings.database.migrations import MigrationManager, include_name
-from settings.database.migrations.revisions import line_of
-from settings.database.tables import VERSION_TABLE, metadata
+from settings.database.migrations import MigrationManager
 from settings.probe import HealthStatus
+from settings.problems import BootstrapError
 
-OURS = (*metadata.tables, VERSION_TABLE)
-APP = """
-import os
-from flask import Flask
-from flask_migrate import Migrate
-from flask_sqlalchemy import SQLAlchemy
-from settings.database.migrations import include_name
-
-app = Flask(__name__)
-app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["APP_URL"]
-db = SQLAlchemy(app)
-Migrate(app, db, **({} if "UNGUARDED" in os.environ else {"include_name": include_name}))
-
-
-class Thing(db.Model):
-    id = db.Column(db.Integer, primary_key=True)
-    name = db.Column(db.String(20), index=True)
-"""
 REVISION = '''"""A step."""
 import sqlalchemy as sa
 from alembic import op
@@ -63,6 +41,7 @@ def tables(engine: Engine) -> set[str]:
 def test_a_folder_is_upgraded_with_a_version_table_of_its_own(engine: Engine, tmp_path: Path) -> None:
     """Both folders' revisions are applied once; a new one is found without importing Alembic to look."""
     folder = step(step(tmp_path / "100%", "a1", None), "a2", "a1")
+    (folder / "env.py").write_text("raise SystemExit('it was run')")
     manager = MigrationManager(engine, folder=folder)
     assert manager.pending()[:2] == ["0001", "a2"]
     assert "CREATE TABLE t_a1" in manager.sql()
@@ -152,42 +131,62 @@ def test_a_folder_that_is_behind_the_database_is_ahead(engine: Engine, tmp_path:
     assert {"t_a1", "t_a2"} < tables(engine)
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        'op.execute("COMMIT")',
+        'op.execute("rollback")',
+        'with op.get_context().autocommit_block():\n        op.execute("SELECT 1")',
+    ],
+)
+def test_a_step_cannot_end_the_transaction(engine: Engine, tmp_path: Path, work: str) -> None:
+    """What came before it would stay half-applied, and without the lock: it is refused, with a way to run it."""
+    folder = step(step(tmp_path, "a1", None), "a2", "a1", work)
+    result = MigrationManager(engine, folder=folder).ensure_tables_exist()
+    assert result.diagnosis is not None
+    assert (result.status, tables(engine)) == ("failed", set())
+    assert "a revision ends the transaction" in result.diagnosis.cause
+    assert "flask db upgrade" in result.diagnosis.fix
+
+
+def test_a_step_may_use_savepoints(engine: Engine, tmp_path: Path) -> None:
+    """To roll back to a savepoint ends nothing."""
+    work = 'point = op.get_bind().begin_nested()\n    op.execute("CREATE TABLE x (y INT)")\n    point.rollback()'
+    manager = MigrationManager(engine, folder=step(tmp_path, "a1", None, work))
+    assert manager.ensure_tables_exist().applied == ["0001", "a1"]
+    assert "x" not in tables(engine)
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        ("revision = (", "SyntaxError"),
+        ("import nowhere_to_be_found", "ModuleNotFoundError"),
+        ('revision = "a1"\ndown_revision = "a2"', "Cycle is detected"),
+        ('revision = "a1"\ndown_revision = "gone"', "gone"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Revision gone")
+def test_a_broken_folder_is_said_and_never_passed_over(
+    engine: Engine, tmp_path: Path, written: str, cause: str
+) -> None:
+    """On a database that is right otherwise too; and what only asks raises cause and fix, not Alembic's errors."""
+    MigrationManager(engine).ensure_tables_exist()
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "a1.py").write_text(written)
+    (tmp_path / "versions" / "a2.py").write_text('revision = "a2"\ndown_revision = "a1"')
+    manager = MigrationManager(engine, folder=tmp_path)
+    for ask in (manager.pending, manager.sql):
+        with pytest.raises(BootstrapError, match=cause):
+            ask()
+    assert manager.ensure_tables_exist().status == "failed"
+    assert cause in manager.reading().cause
+
+
 def test_a_folder_that_is_not_there_fails_the_migration(engine: Engine, tmp_path: Path) -> None:
     """A wrong path is said, not passed over."""
     result = MigrationManager(engine, folder=tmp_path / "nowhere").ensure_tables_exist()
     assert result.status == "failed"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('revision = "a"\ndown_revision = None', {"a"}),
-        ('revision: str = "a"\ndown_revision: str | None = "b"', {"a"}),
-        ('revision = "a"\ndown_revision = ("b", "c")', {"a"}),
-        ('revision = "a" + "b"', None),
-        ("revision = (", None),
-        ('revision = "a"\ndepends_on = "b"', None),
-        ('revision, down_revision = "a", None', None),
-        ('down_revision = None\nif True:\n    revision = "a"', None),
-        ('revision = "a"\ndown_revision = None\nrevision = "b"', None),
-        ('revision = "a"', None),
-        ("", None),
-    ],
-)
-def test_newest_revisions_are_read_without_alembic(tmp_path: Path, text: str, expected: set[str] | None) -> None:
-    """Literals are read; where there is anything else, Alembic is asked."""
-    (tmp_path / "versions").mkdir()
-    (tmp_path / "versions" / "one.py").write_text(text)
-    line = line_of(tmp_path)
-    assert (None if line is None else line.heads) == expected
-
-
-def test_what_is_no_revision_is_passed_over_as_alembic_does(tmp_path: Path) -> None:
-    """A package's own file and an editor's lock are none."""
-    folder = step(tmp_path, "a1", None)
-    for name in ("__init__.py", ".#a1.py"):
-        (folder / "versions" / name).write_text("")
-    assert line_of(folder) == (frozenset({"a1"}), frozenset({"a1"}))
 
 
 @pytest.mark.parametrize("head", ['revision = "a" + "1"\ndown_revision = None', 'revision, down_revision = "a1", None'])
@@ -201,86 +200,3 @@ def test_a_revision_that_only_alembic_can_read_is_run_once(engine: Engine, tmp_p
     assert manager.ensure_tables_exist().applied == ["0001", "a1"]
     assert manager.ensure_tables_exist().applied == []
     assert manager.reading().status is HealthStatus.HEALTHY
-
-
-def test_only_our_tables_are_left_out() -> None:
-    """Tables of the application's, and columns of any name, are compared."""
-    assert not any(include_name(name, "table", {}) for name in OURS)
-    assert include_name("thing", "table", {})
-    assert include_name("worker_runs", "column", {})
-    assert include_name(None, "schema", {})
-
-
-class Project:
-    """An application with Flask-Migrate, or with plain Alembic, in a folder of its own."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder, self._url = folder, url
-        (folder / "app.py").write_text(APP)
-
-    def run(self, *command: str, **extra: str) -> str:
-        """Run a command there; return what it printed."""
-        path = f"{self.folder}{os.pathsep}{Path(__file__).parent.parent.parent.parent}"
-        environ = {**os.environ, "PYTHONPATH": path, "APP_URL": self._url, "FLASK_APP": "app.py", **extra}
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=self.folder, env=environ, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
-    def newest(self) -> str:
-        """Return the text of the revision that was written last."""
-        files = (self.folder / "migrations" / "versions").glob("*.py")
-        return max(files, key=lambda file: file.stat().st_mtime_ns).read_text()
-
-
-@pytest.fixture
-def project(tmp_path: Path, url: str) -> Project:
-    """An empty project that uses the database."""
-    (tmp_path / "project").mkdir()
-    return Project(tmp_path / "project", url.replace("postgresql://", "postgresql+psycopg2://"))
-
-
-def test_flask_db_migrate_proposes_nothing_for_our_tables(engine: Engine, project: Project, tmp_path: Path) -> None:
-    """With the real commands: without `include_name` our tables would be dropped; the folder is upgraded by a boot."""
-    MigrationManager(engine).ensure_tables_exist()
-    project.run("flask", "db", "init")
-    project.run("flask", "db", "migrate", "-m", "unguarded", UNGUARDED="1")
-    assert "op.drop_table('performance_alerts')" in project.newest()
-    next((project.folder / "migrations" / "versions").glob("*.py")).unlink()
-    project.run("flask", "db", "migrate", "-m", "first")
-    assert "op.create_table('thing'" in project.newest()
-    assert not any(name in project.newest() for name in OURS)
-    applied = MigrationManager(engine, folder=project.folder / "migrations").ensure_tables_exist().applied
-    assert len(applied) == 1
-    assert "thing" in tables(engine)
-    assert "No changes in schema detected" in project.run("flask", "db", "migrate", "-m", "second")
-    assert MigrationManager(engine, folder=project.folder / "migrations").pending() == []
-
-
-def test_alembic_revision_proposes_nothing_for_our_tables(engine: Engine, project: Project) -> None:
-    """With plain Alembic `include_name` goes to the env.py."""
-    MigrationManager(engine).ensure_tables_exist()
-    project.run("alembic", "init", "migrations")
-    (project.folder / "migrations" / "env.py").write_text(
-        "from alembic import context\nfrom sqlalchemy import MetaData, create_engine\nimport os\n"
-        "from settings.database.migrations import include_name\n"
-        "with create_engine(os.environ['APP_URL']).connect() as connection:\n"
-        "    context.configure(connection=connection, target_metadata=MetaData(), include_name=include_name)\n"
-        "    with context.begin_transaction():\n        context.run_migrations()\n"
-    )
-    project.run("alembic", "revision", "--autogenerate", "-m", "nothing")
-    assert not any(name in project.newest() for name in OURS)
-    assert "drop" not in project.newest()
-
-
-def test_our_newest_revision_is_the_folders() -> None:
-    """What the code knows without Alembic is what Alembic finds."""
-    from settings.database.migrations.alembic_runner import OURS as PLACE
-    from settings.database.migrations.alembic_runner import Folder
-    from settings.database.migrations.revisions import HEAD, KNOWN
-
-    folder = Folder(PLACE, VERSION_TABLE)
-    assert folder.heads() == (HEAD,)
-    assert folder.unknown(KNOWN) == []
-    assert folder.unknown([*KNOWN, "zzz"]) == ["zzz"]
