@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.catalogue import Thing
@@ -17,14 +17,23 @@ from settings.database.migrations.repairs import (
     moving_aside,
     names_taken,
 )  # fmt: skip
+from settings.database.migrations.rows import breaking_rows
 
 
 class Step(NamedTuple):
-    """What is wrong, the statements that mend it, and why they are not run, or nothing."""
+    """What is wrong and how it is mended.
+
+    Attributes:
+        what: In words.
+        statements: They mend it.
+        refusal: Why they are not run, or nothing.
+        queries: They show the rows that forbid it, where rows can.
+    """
 
     what: str
     statements: list[str]
     refusal: str = ""
+    queries: str = ""
 
     def report(self, why: str) -> str:
         """Return what to tell a person."""
@@ -47,7 +56,7 @@ def mend(connection: Connection, drift: list[Difference]) -> tuple[list[str], li
     mended: list[str] = []
     reported: list[str] = []
     for step in plan(connection, drift):
-        why = step.refusal or _try(connection, step.statements)
+        why = step.refusal or _try(connection, step)
         if why:
             reported.append(step.report(why))
         else:
@@ -72,7 +81,8 @@ def plan(connection: Connection, drift: list[Difference]) -> list[Step]:
 
 def _copy(connection: Connection, table: str, drift: list[Difference], taken: dict[str, str]) -> Step:
     statements = rebuild_statements(connection, table, without=taken)
-    return Step("; ".join(map(str, drift)), statements, hindrance(connection, table))
+    queries = " ".join(filter(None, map(breaking_rows, drift)))
+    return Step("; ".join(map(str, drift)), statements, hindrance(connection, table), queries)
 
 
 def _steps(connection: Connection, difference: Difference, taken: dict[str, str]) -> list[Step]:
@@ -88,10 +98,10 @@ def _steps(connection: Connection, difference: Difference, taken: dict[str, str]
     if thing.name in taken:
         return [_taken(connection, thing, thing.name, taken[thing.name])]
     if thing.kind == "index":
-        return [Step(what, index_statements(connection, difference))]
+        return [Step(what, index_statements(connection, difference), queries=breaking_rows(difference))]
     if thing.kind == "constraint":
-        return [Step(what, constraint_statements(connection, difference))]
-    return [Step(what, *column_repair(connection, difference))]
+        return [Step(what, constraint_statements(connection, difference), queries=breaking_rows(difference))]
+    return [Step(what, *column_repair(connection, difference), breaking_rows(difference))]
 
 
 def _taken(connection: Connection, thing: Thing, name: str, owner: str) -> Step:
@@ -100,11 +110,13 @@ def _taken(connection: Connection, thing: Thing, name: str, owner: str) -> Step:
     return Step(str(missing), statements, f"an index of {owner} has its name")
 
 
-def _try(connection: Connection, statements: list[str]) -> str:
+def _try(connection: Connection, step: Step) -> str:
     try:
         with connection.begin_nested():
-            for statement in statements:
+            for statement in step.statements:
                 connection.exec_driver_sql(statement)
+    except IntegrityError as error:
+        return f"{diagnose_database(error).cause}, first alter the rows of {step.queries}"
     except DBAPIError as error:
         return diagnose_database(error).cause
     return ""

@@ -25,6 +25,13 @@ def boot(engine: Engine) -> MigrationResult:
     return result
 
 
+def found(engine: Engine, result: MigrationResult) -> list[tuple[object, ...]]:
+    """Return the rows that the first report says are to be altered first."""
+    query = result.reported[0].partition("alter the rows of ")[2].partition(";")[0]
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
 def copied(engine: Engine, table: str, find: str, replace: str) -> list[str]:
     """Return the statements that alter a table of SQLite by hand, by making it anew from an altered definition."""
     with engine.connect() as connection:

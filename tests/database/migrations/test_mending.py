@@ -5,7 +5,7 @@ from sqlalchemy import Engine, text
 
 from settings.database.migrations import MigrationManager
 from settings.probe import HealthStatus
-from tests.database.migrations.by_hand import INDEXES, alter_check, boot, run, titles, without
+from tests.database.migrations.by_hand import INDEXES, alter_check, boot, found, run, titles, without
 
 
 def test_dropped_indexes_come_back(migrated: Engine) -> None:
@@ -41,6 +41,7 @@ def test_an_index_that_rows_break_is_reported(migrated: Engine) -> None:
     assert result.status == "drift"
     assert result.mended == []
     assert "run: CREATE UNIQUE INDEX uq_performance_alerts_open ON performance_alerts" in result.reported[0]
+    assert found(migrated, result) == [("slow", "", "", 2)]
     assert sorted(titles(migrated)) == ["Again", "Slow"]
 
 
@@ -97,6 +98,7 @@ def test_a_check_that_rows_break_is_reported(migrated: Engine) -> None:
     assert result.status == "drift"
     assert "ck_performance_alerts_severity" in result.reported[0]
     assert "run: " in result.reported[0]
+    assert len(found(migrated, result)) == 1
     assert titles(migrated) == ["Slow"]
 
 

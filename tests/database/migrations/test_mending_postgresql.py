@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from settings.database.tables import performance_alerts
-from tests.database.migrations.by_hand import ALERT, boot, run, titles
+from tests.database.migrations.by_hand import ALERT, boot, found, run, titles
 
 
 @pytest.fixture
@@ -75,7 +75,29 @@ def test_null_titles_are_reported(migrated: Engine) -> None:
     """NOT NULL cannot come back while a row breaks it."""
     run(migrated, "ALTER TABLE performance_alerts ALTER COLUMN title DROP NOT NULL",
         "UPDATE performance_alerts SET title = NULL")  # fmt: skip
-    assert "ALTER COLUMN title SET NOT NULL;" in boot(migrated).reported[0]
+    result = boot(migrated)
+    assert "ALTER COLUMN title SET NOT NULL;" in result.reported[0]
+    assert len(found(migrated, result)) == 1
+
+
+@pytest.mark.parametrize("column", ["pid", "body"])
+def test_a_lost_number_or_object_is_reported(migrated: Engine, column: str) -> None:
+    """The statements named give the rows 0 or an empty object."""
+    run(migrated, "INSERT INTO process_snapshots VALUES ('a', 'p', 'h', 1, 0, '[]')",
+        f"ALTER TABLE process_snapshots DROP COLUMN {column}")  # fmt: skip
+    result = boot(migrated)
+    assert "its values are gone" in result.reported[0]
+    run(migrated, *result.reported[0].partition("; run: ")[2].split(";"))
+    assert boot(migrated).status == "ok"
+
+
+def test_repeated_keys_are_reported(migrated: Engine) -> None:
+    """A primary key cannot come back while two rows have the same."""
+    run(migrated, "ALTER TABLE worker_runs DROP CONSTRAINT worker_runs_pkey",
+        "INSERT INTO worker_runs (app_name, job) VALUES ('a', 'j'), ('a', 'j')")  # fmt: skip
+    result = boot(migrated)
+    assert "ADD PRIMARY KEY (app_name, job);" in result.reported[0]
+    assert found(migrated, result) == [("a", "j", 2)]
 
 
 def test_an_index_that_is_not_valid_is_made_again(migrated: Engine) -> None:

@@ -45,14 +45,18 @@ def test_the_statements_for_a_table_with_columns_of_others_keep_their_values(mig
     """What their columns were bound by is not known, so a person decides; what he is told to run loses no value."""
     rule = "severity IN ('low', 'medium', 'high', 'critical')"
     run(migrated, *copied(migrated, "performance_alerts", rule, "1 = 1"),
-        'ALTER TABLE performance_alerts ADD COLUMN "their own" INTEGER DEFAULT 5')  # fmt: skip
+        'ALTER TABLE performance_alerts ADD COLUMN "their own" INTEGER DEFAULT 5',
+        "ALTER TABLE performance_alerts ADD COLUMN x VARCHAR(9) NOT NULL DEFAULT 'x'",
+        "ALTER TABLE performance_alerts ADD COLUMN y")  # fmt: skip
     result = boot(migrated)
-    assert "columns that are not ours would lose their own constraints: their own" in result.reported[0]
+    assert "columns that are not ours would lose their own constraints: their own, x, y" in result.reported[0]
     with closing(sqlite3.connect(str(migrated.url.database))) as by_hand:
         by_hand.executescript(result.reported[0].partition("; run: ")[2])
     assert boot(migrated).reported == []
     with migrated.connect() as connection:
-        assert connection.execute(text('SELECT title, "their own" FROM performance_alerts')).all() == [("Slow", 5)]
+        assert connection.execute(text('SELECT title, "their own", x, y FROM performance_alerts')).all() == [
+            ("Slow", 5, "x", None)
+        ]
 
 
 def test_triggers_survive_a_copy(migrated: Engine) -> None:
