@@ -43,7 +43,7 @@ def _change_application(connection: Connection, wanted: Wanted, state: State, re
         else:
             result.applied += _upgrade(connection, folder)
     if wanted.metadata is not None:
-        missing = missing_tables(connection, wanted.metadata.sorted_tables)
+        missing = missing_tables(connection, wanted.metadata)
         wanted.metadata.create_all(connection)
         result.created += [table.fullname for table in missing]
 

@@ -48,7 +48,7 @@ def _theirs(connection: Connection, wanted: Wanted, state: State) -> list[str]:
         folder = Folder(wanted.folder, APPLICATION_VERSION_TABLE)
         lines += folder.sql(connection, sorted(state.revisions)).splitlines()
     if wanted.metadata is not None:
-        missing = missing_tables(connection, wanted.metadata.sorted_tables)
+        missing = missing_tables(connection, wanted.metadata)
         lines += [f"{statement};" for statement in _creation(connection, wanted.metadata, missing)]
     return lines
 

@@ -1,6 +1,6 @@
 """What the database has, asked in one or two queries, and what that lacks of what this code needs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def look(connection: Connection, wanted: Wanted, right: str | None = None) -> St
     there = {row[0] for row in rows}
     missing = [name for name in OUR_TABLES if name not in there]
     if wanted.metadata is not None:
-        missing += [table.fullname for table in missing_tables(connection, wanted.metadata.sorted_tables)]
+        missing += [table.fullname for table in missing_tables(connection, wanted.metadata)]
     state = State(version, fingerprint(rows) in {found, right}, tuple(missing))
     if wanted.folder is None:
         return state
@@ -86,13 +86,15 @@ def _folder(folder: Path, at: frozenset[str]) -> tuple[tuple[str, ...], tuple[st
     return tuple(scripts.unapplied(at)), tuple(scripts.unknown(at))
 
 
-def missing_tables(connection: Connection, tables: Iterable[Table]) -> list[Table]:
-    """Return the tables that are not there; one query on PostgreSQL."""
-    wanted = list(tables)
+def missing_tables(connection: Connection, metadata: MetaData) -> list[Table]:
+    """Return the tables that are not there, by name; one query on PostgreSQL."""
+    wanted = [metadata.tables[name] for name in sorted(metadata.tables)]  # in the order of need, a circle would warn
     if connection.dialect.name != "postgresql":
         found = inspect(connection)
         return [table for table in wanted if not found.has_table(table.name, table.schema)]
-    names = {connection.dialect.identifier_preparer.format_table(table): table for table in wanted}
+    # The driver's quoting doubles percent signs, for statements; these are values.
+    quote = connection.dialect.identifier_preparer.format_table
+    names = {quote(table).replace("%%", "%"): table for table in wanted}
     statement = "SELECT n FROM unnest(%(names)s::text[]) n WHERE to_regclass(n) IS NULL"
     absent = set(connection.exec_driver_sql(statement, {"names": list(names)}).scalars())
     return [table for name, table in names.items() if name in absent]
