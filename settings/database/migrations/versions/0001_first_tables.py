@@ -21,7 +21,7 @@ def upgrade() -> None:
     it, what is lacking is mended or reported afterwards.
     """
     context = op.get_context()
-    there = context.config.attributes["there"] if context.config is not None else ()
+    there = context.config.attributes.get("there", ()) if context.config is not None else ()
     for table in (each for each in TABLES if each.name not in there):
         op.execute(CreateTable(table))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
