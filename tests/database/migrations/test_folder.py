@@ -168,9 +168,10 @@ def test_a_step_may_use_savepoints(engine: Engine, tmp_path: Path) -> None:
 )
 @pytest.mark.filterwarnings("ignore:Revision gone")
 def test_a_broken_folder_is_said_and_never_passed_over(
-    engine: Engine, tmp_path: Path, written: str, cause: str
+    tmp_path: Path, open_database: Callable[..., Any], written: str, cause: str
 ) -> None:
     """On a database that is right otherwise too; and what only asks raises cause and fix, not Alembic's errors."""
+    engine = open_database(url=f"sqlite:///{tmp_path}/app.db").engine
     MigrationManager(engine).ensure_tables_exist()
     (tmp_path / "versions").mkdir()
     (tmp_path / "versions" / "a1.py").write_text(written)

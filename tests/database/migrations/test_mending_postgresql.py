@@ -24,7 +24,6 @@ def url(postgres_url: str) -> str:
         "ALTER COLUMN title TYPE TEXT",
         'ALTER COLUMN endpoint TYPE VARCHAR(255) COLLATE "C"',
         "ALTER COLUMN occurrence_count TYPE BIGINT",
-        "ALTER COLUMN metric_value TYPE NUMERIC",
         "ALTER COLUMN alert_metadata TYPE JSON",
         "ALTER COLUMN id TYPE INTEGER",
         "ALTER COLUMN id DROP DEFAULT",
