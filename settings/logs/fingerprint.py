@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 _VARIABLE = re.compile(
-    r"""(?<!\w)(?:'[^'\n]*'|"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
+    r"""(?<!\w)(?:b?'[^'\n]*'|b?"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
     r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # uuid
-    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail address
+    r"|(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+"  # e-mail address; begun anew at each letter, long words take minutes
     r"|\b0[xX][0-9a-fA-F]+"
     r"|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"  # IPv6, MAC, time
     r"|(?<=/)[^/\s?#&,;'\"\])]*\d[^/\s?#&,;'\"\])]*"  # segment of a path

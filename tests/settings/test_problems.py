@@ -1,6 +1,7 @@
 """Masking, and errors that travel."""
 
 import pickle
+import time
 
 import pytest
 from hypothesis import given
@@ -113,6 +114,30 @@ def test_the_report_is_readable() -> None:
         str(error) == "1 invalid setting\nWS_URL: it names no host [missing-host, from .env:3]\n    fix: write wss://h"
     )
     assert repr(error) == "SettingsError(WS_URL: missing-host)"
+
+
+@pytest.mark.parametrize("piece", ["a", "a.", "a://", "://a:", "a@", "?password", "?a", "'", "a:"])
+def test_a_long_text_takes_no_long_time(piece: str) -> None:
+    """A text that others have made, of any shape, holds nobody up: its cost grows with its length only."""
+    text = piece * (100_000 // len(piece))
+    begin = time.process_time()
+    mask_urls(text)
+    assert time.process_time() - begin < 5  # a pattern that begins anew at each letter takes minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("redis://:pw@h and ws://u:p@w@h", "redis://:***@h and ws://u:***@h"),
+        ("at 9redis://u:pw@h", "at 9redis://u:***@h"),
+        ("a://b:c://d:pw@h", "a://b:***@h"),
+        ("a://'b://c':pw@h", "a://'b://c':***@h"),
+        ("a://b:c d@e", "a://b:c d@e"),
+    ],
+)
+def test_every_url_of_a_text_is_found(text: str, masked: str) -> None:
+    """Several URLs, an @ in a password, one URL in another; what is behind a space belongs to none."""
+    assert mask_urls(text) == masked
 
 
 @pytest.mark.parametrize("text", ["", "no URL", "a@b", "http://h/p?x=1", "//h"])
