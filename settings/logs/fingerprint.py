@@ -3,9 +3,10 @@ r"""What makes two errors the same.
 The fingerprint of a record is made of
 
 1. where it was logged: file and line of the call, for stdlib records their own caller's;
-2. with an exception: the chain of types (what it was raised from, too), the way from where it was caught down to
-   where it was raised (each line once), and its own text. The text of the record is left out then: Flask puts the
-   path of the request there, and one fault of the database would count anew for every path;
+2. with an exception: its type, the way from where it was caught down to where it was raised (each line once) and
+   its text; and the same of all it was raised from, and of the members of a group: one `raise ServiceError("failed")
+   from error` makes no two faults one. The text of the record is left out then: Flask puts the path of the request
+   there, and one fault of the database would count anew for every path;
 3. without one: the text of the record.
 
 Of a text, what varies between two occurrences of one error is taken out: quoted values, numbers, times, dates,
@@ -14,8 +15,9 @@ hexadecimal numbers, uuids, network and e-mail addresses, and those segments of 
 """
 
 import re
-from collections.abc import Iterator
 from hashlib import blake2b
+
+from settings.logs.chain import chain_of
 
 _VARIABLE = re.compile(
     r"""(?<!\w)(?:b?'[^'\n]*'|b?"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
@@ -32,6 +34,7 @@ _VARIABLE = re.compile(
 _SPARE_ROOM = 256
 """Fingerprints kept beside their records, so that the same record again costs one look-up."""
 _LONGEST_KEPT = 2000
+"""Letters of a text that is kept, and that count of the texts an exception came of."""
 _DEEPEST = 50
 """Exceptions of a chain, and different lines of a traceback, that count."""
 
@@ -39,15 +42,6 @@ _DEEPEST = 50
 def without_variables(text: str) -> str:
     """Return `text` with every part that varies between two occurrences of one error replaced by an asterisk."""
     return _VARIABLE.sub("*", text)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    known: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in known and len(known) < _DEEPEST:
-        known.add(id(current))
-        yield current
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
 def _way(error: BaseException) -> list[str]:
@@ -82,16 +76,13 @@ class Fingerprints:
         if error is None:
             key: tuple[object, ...] = (file, line, message)
             return self.kept.get(key) or self._make(key, file, line, message)
-        try:
-            message = str(error)
-        except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
-            message = ""
+        message = _text(error)
         trace = error.__traceback__
-        if trace is None or trace.tb_next or error.__cause__ is not None or error.__context__ is not None:
-            key = (file, line, message, *_marks(error))
-        else:  # caught where it was raised: the same marks without a further call
+        if trace is not None and trace.tb_next is None and _is_alone(error):  # the same marks without a further call
             code = trace.tb_frame.f_code
             key = (file, line, message, type(error), code.co_filename, code.co_firstlineno, trace.tb_lasti)
+        else:
+            key = (file, line, message, *_marks(error))
         return self.kept.get(key) or self._make(key, file, line, message, *_parts(error))
 
     def _make(self, key: tuple[object, ...], file: str, line: int, message: str, *parts: str) -> str:
@@ -104,16 +95,39 @@ class Fingerprints:
         return digest
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return error.message if isinstance(error, BaseExceptionGroup) else str(error)  # str() counts the members
+    except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
+        return ""
+
+
+def _is_alone(error: BaseException) -> bool:
+    return error.__cause__ is None and error.__context__ is None and not isinstance(error, BaseExceptionGroup)
+
+
 def _parts(error: BaseException) -> list[str]:
-    return [*(f"{type(each).__module__}.{type(each).__qualname__}" for each in _chain(error)), *_way(error)]
+    """Return type and way of an exception, then in a fixed order those and the texts of all that it came of.
+
+    The members of a group come in any order, and one kind of them any number of times.
+    """
+    first, *others = chain_of(error, _DEEPEST)
+    came_of = {"\0".join([*_type_and_way(each), without_variables(_text(each)[:_LONGEST_KEPT])]) for each in others}
+    return [*_type_and_way(first), *sorted(came_of)]
+
+
+def _type_and_way(error: BaseException) -> list[str]:
+    return [f"{type(error).__module__}.{type(error).__qualname__}", *_way(error)]
 
 
 def _marks(error: BaseException) -> list[object]:
-    """Return what tells an exception from others as cheaply as can be: the same marks, the same chain and way."""
-    marks: list[object] = [*map(type, _chain(error))]
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        marks += (code.co_filename, code.co_firstlineno, trace.tb_lasti)
-        trace = trace.tb_next
+    """Return what tells an exception from others as cheaply as can be: the same marks, the same parts."""
+    marks: list[object] = []
+    for each in chain_of(error, _DEEPEST):
+        marks += (type(each), _text(each)[:_LONGEST_KEPT])
+        trace = each.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            marks += (code.co_filename, code.co_firstlineno, trace.tb_lasti)
+            trace = trace.tb_next
     return marks

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from settings.logs.chain import chain_of
 from settings.logs.context import current_fields
 from settings.logs.masking import Masker, harmless, text_of
 
@@ -87,7 +88,7 @@ class JsonLines:
         if bound:
             line["extra"] = self._masker.plain(bound)
         if (found := record["exception"]) is not None and found.value is not None:
-            line["exception"] = [self._error(each) for each in _chain(found.value)]
+            line["exception"] = [self._error(each) for each in chain_of(found.value, _MOST_ERRORS)]
         return json.dumps(line, default=text_of) + "\n"
 
     def _error(self, error: BaseException) -> dict[str, Any]:
@@ -117,17 +118,3 @@ def _ends(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
     if len(frames) <= _MOST_FRAMES:
         return list(frames)
     return [*frames[: _MOST_FRAMES // 4], *frames[-(_MOST_FRAMES - _MOST_FRAMES // 4) :]]
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return an exception and what it came of, the last one raised first; the members of groups after their group."""
-    found: list[BaseException] = []
-    ahead: list[BaseException | None] = [error]
-    while ahead and len(found) < _MOST_ERRORS:
-        current = ahead.pop(0)
-        if current is None or any(current is each for each in found):
-            continue
-        found.append(current)
-        ahead += current.exceptions if isinstance(current, BaseExceptionGroup) else ()
-        ahead.append(current.__cause__ or (None if current.__suppress_context__ else current.__context__))
-    return found

@@ -141,6 +141,51 @@ def test_what_an_exception_was_raised_from_counts() -> None:
     assert len(found) == 2
 
 
+def _raised_from(fault: str, *, cause: bool) -> Exception:
+    try:
+        try:
+            raise ValueError(fault)
+        except ValueError as error:
+            if cause:
+                raise ConnectionError("the call failed") from error
+            raise ConnectionError("the call failed")  # noqa: B904 - as much code is written
+    except ConnectionError as error:
+        return error
+
+
+@pytest.mark.parametrize("cause", [True, False])
+def test_one_wrapping_exception_makes_no_two_faults_one(cause: bool) -> None:
+    """What is raised from two faults by one line of a wrapper are two errors; their numbers do not count."""
+    fingerprints = Fingerprints()
+    faults = ("no card 7", "no card 8", "no stock")
+    found = [fingerprints.of("a.py", 1, "", _raised_from(fault, cause=cause)) for fault in faults]
+    assert found[0] == found[1] != found[2]
+    assert found == [Fingerprints().of("a.py", 1, "", _raised_from(fault, cause=cause)) for fault in faults]
+
+
+def test_a_group_is_what_its_members_are() -> None:
+    """A task group is a wrapper as well; how many members failed alike, and in which order, is no difference."""
+    card, stock = ValueError("no card 7"), KeyError("stock")
+
+    def of(*members: Exception) -> str:
+        return Fingerprints().of("a.py", 1, "", ExceptionGroup("unhandled errors", members))
+
+    assert of(card) == of(card, ValueError("no card 8")) != of(stock)
+    assert of(card, stock) == of(stock, card) != of(card)
+
+
+def test_a_cause_that_is_false_counts() -> None:
+    """An exception with a length of zero is an exception."""
+
+    class EmptyError(Exception):
+        def __len__(self) -> int:
+            return 0
+
+    bare, wrapped = ValueError("failed"), ValueError("failed")
+    wrapped.__cause__ = EmptyError()
+    assert Fingerprints().of("a.py", 1, "", bare) != Fingerprints().of("a.py", 1, "", wrapped)
+
+
 def test_a_recursion_of_another_depth_is_the_same_error() -> None:
     """Each line of the way counts once."""
 
