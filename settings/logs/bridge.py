@@ -9,8 +9,8 @@ from typing import Any
 from loguru import logger
 
 from settings.logs.diagnosis import UNREADABLE, explained
-from settings.logs.fingerprint import Fingerprints
-from settings.logs.levels import CRITICAL, NUMBERS
+from settings.logs.fingerprint import Fingerprints, own_fingerprint
+from settings.logs.levels import CRITICAL, NUMBERS, Levels
 from settings.logs.masking import text_of
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fingerprint", "taskName"}
@@ -21,6 +21,7 @@ class Bridge(logging.Handler):
 
     Args:
         limit_from: Number of the level from which repeated records are held back; CRITICAL never is.
+        levels: The lowest levels that are shown: a library may have given its logger a lower one of its own.
         fingerprints: Makes the fingerprint of a record; those it has kept are read without a call.
         should_log: Counts a fingerprint, and says whether the record passes.
     """
@@ -28,15 +29,18 @@ class Bridge(logging.Handler):
     def __init__(
         self,
         limit_from: int,
+        levels: Levels,
         fingerprints: Fingerprints,
         should_log: Callable[[str, object], bool],
     ) -> None:
         super().__init__(level=0)
-        self._limit_from, self._should_log = limit_from, should_log
+        self._limit_from, self._levels, self._should_log = limit_from, levels, should_log
         self._fingerprint, self._kept = fingerprints.of, fingerprints.kept
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Decide before anything is built, and then hand over; loguru has locks of its own."""
+        if record.levelno < self._levels.all_from and record.levelno < self._levels.of(record.name):
+            return False
         try:
             message = record.getMessage()
         except Exception as error:  # noqa: BLE001 - the standard library prints a traceback, and the line is lost
@@ -45,7 +49,7 @@ class Bridge(logging.Handler):
         if self._limit_from <= record.levelno < CRITICAL:
             file, line, raised = record.pathname, record.lineno, record.exc_info
             fingerprint = (
-                getattr(record, "fingerprint", None)
+                own_fingerprint(getattr(record, "fingerprint", None))
                 or (not raised and self._kept.get((file, line, message)))
                 or self._fingerprint(file, line, message, raised[1] if raised else None)
             )

@@ -18,6 +18,7 @@ import re
 from hashlib import blake2b
 
 from settings.logs.chain import chain_of
+from settings.logs.masking import text_of
 
 _VARIABLE = re.compile(
     r"""(?<!\w)(?:b?'[^'\n]*'|b?"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
@@ -52,6 +53,13 @@ def _way(error: BaseException) -> list[str]:
         lines[f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"] = None
         trace = trace.tb_next
     return list(lines)[-_DEEPEST:]
+
+
+def own_fingerprint(given: object) -> str:
+    """Return what a caller gave as fingerprint, of whatever type, as text; empty when there is none."""
+    if given is None or type(given) is str:
+        return given or ""
+    return text_of(given)
 
 
 class Fingerprints:

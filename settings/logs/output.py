@@ -5,10 +5,13 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from threading import get_ident
+from threading import RLock, get_ident
 from typing import Protocol, TextIO
 
+from settings.forks import watch_forks
 from settings.logs.diagnosis import DESTINATION, explained
+
+_FORK_SECONDS = 1.0
 
 
 class Destination(Protocol):
@@ -103,62 +106,90 @@ class LogFile:
 
 
 class Output:
-    """All destinations. Writing is for one thread at a time: loguru's lock sees to that.
+    """All destinations. Thread-safe; a signal handler or finalizer may write while it interrupts a write.
 
     Attributes:
         failures: Lines that could not be written, by the name of the destination.
+        failing: Why, for those whose last line could not be written.
     """
+
+    _writer: int
+    _done: int
 
     def __init__(self, destinations: Sequence[Destination]) -> None:
         self.destinations = tuple(destinations)
         self.failures: dict[str, int] = {}
         self.failing: dict[str, str] = {}
-        self._writer = 0
-        self._late: deque[str] = deque()
-
-    def keep_for_later(self, text: str) -> bool:
-        """Take a line of a signal handler or finalizer that interrupted a write in this very thread; else say False."""
-        if self._writer != get_ident():
-            return False
-        self._late.append(text)
-        return True
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether this thread is in the middle of a write."""
-        return self._writer == get_ident()
+        self._said: set[str] = set()
+        self._lines: deque[str] = deque()
+        self._fresh()
+        watch_forks(self)
 
     def write(self, text: str) -> None:
         """Write to every destination; a failure of one is counted, and said once on standard error."""
-        self._writer = get_ident()
-        try:
-            self._to_all(text)
-            while self._late:
-                self._to_all(self._late.popleft())
-        finally:
-            self._writer = 0
+        self._lines.append(text)
+        if self._writer != get_ident():  # else this call interrupts a write, which goes on with what was added
+            self._write_all()
 
     def close(self) -> None:
-        """Close every destination."""
-        for destination in self.destinations:
-            destination.close()
+        """Write what an exception out of a signal handler has left, and close every destination."""
+        self._write_all()
+        with self._lock:
+            for destination in self.destinations:
+                destination.close()
 
-    def _to_all(self, text: str) -> None:
-        for destination in self.destinations:
-            try:
-                destination.write(text)
-            except (OSError, ValueError) as error:
-                self._failed(destination.name, error)
-            else:
-                self.failing.pop(destination.name, None)
+    def _write_all(self) -> None:
+        with self._lock:
+            while self._lines:  # once more: one may have come just before the writer was forgotten
+                self._writer = get_ident()
+                try:
+                    while self._lines:  # and these may be written: by a signal handler, since the lock was taken
+                        self._write_first()
+                finally:
+                    self._writer = 0
+
+    def _write_first(self) -> None:
+        """Write the first line where it is not written yet: a signal handler may have ended an earlier try."""
+        while self._done < len(self.destinations):
+            self._to(self.destinations[self._done], self._lines[0])
+            self._done += 1
+        self._done = 0
+        self._lines.popleft()
+
+    def _to(self, destination: Destination, text: str) -> None:
+        try:
+            destination.write(text)
+        except Exception as error:  # noqa: BLE001 - a stream may be anybody's, and raise anything
+            self._failed(destination.name, error)
+        else:
+            self.failing.pop(destination.name, None)
 
     def _failed(self, name: str, error: Exception) -> None:
-        first = name not in self.failures
         self.failures[name] = self.failures.get(name, 0) + 1
         self.failing[name] = str(error)
-        if first and sys.stderr is not None:
+        if name not in self._said and sys.stderr is not None:
+            self._said.add(name)
             try:
                 words = explained(DESTINATION, target=name, error=error)
                 print(f"log: {words}", file=sys.stderr, flush=True)  # noqa: T201 - the log itself cannot say it
             except (OSError, ValueError):
                 return  # standard error is gone too; the count stays
+
+    def _fresh(self) -> None:
+        self._lock, self._held = RLock(), False
+        self._writer = self._done = 0
+
+    def before_fork(self) -> None:
+        """Take the lock, so that the child has no half of a line; but not from one who is stuck in a write."""
+        self._held = self._lock.acquire(timeout=_FORK_SECONDS)
+
+    def after_fork_in_parent(self) -> None:
+        """Release the lock."""
+        if self._held:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Count from zero; the lines that wait are the parent's."""
+        self._lines.clear()
+        self.failures, self.failing = {}, {}
+        self._fresh()

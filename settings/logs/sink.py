@@ -1,11 +1,11 @@
 """The log of a process: one loguru sink for everything, in which each error is complete once and counted after."""
 
 import atexit
-import contextlib
 import logging
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextvars import Context
 from typing import Any, Protocol, TextIO
 
 from loguru import logger
@@ -15,42 +15,17 @@ from settings.logs.about import Call, Describer
 from settings.logs.bridge import Bridge, Takeover
 from settings.logs.context import Bound
 from settings.logs.diagnosis import DESTINATION, UNREADABLE, explained
-from settings.logs.fingerprint import Fingerprints
+from settings.logs.fingerprint import Fingerprints, own_fingerprint
 from settings.logs.levels import CRITICAL, ERROR, NUMBERS, QUIET, Levels, number_of
 from settings.logs.limiter import ErrorRateLimiter, RepeatedError
-from settings.logs.masking import Masker
+from settings.logs.loguru_default import LoguruDefault
+from settings.logs.masking import Masker, text_of
 from settings.logs.model import LogsSettings
 from settings.logs.output import Destination, LogFile, Output, Stream
 from settings.logs.render import JsonLines, Lines, TextLines
 from settings.logs.storms import Storms
 from settings.logs.uncaught import UncaughtHooks
 from settings.probe import Fact, HealthStatus, Reading
-
-
-class LoguruDefault:
-    """Loguru's own sink on standard error, which is away for as long as any of our logs is open.
-
-    What comes back after the last one masks as that one did, and shows no values of variables: late lines of
-    threads that still run hold the same secrets.
-    """
-
-    number, users, taken = 0, 0, False
-
-    @classmethod
-    def take(cls) -> None:
-        """Remove it, if it is there."""
-        cls.users += 1
-        with contextlib.suppress(ValueError):
-            logger.remove(cls.number)
-            cls.taken = True
-
-    @classmethod
-    def give_back(cls, masker: Masker) -> None:
-        """Put one back in its place when nobody else has taken it."""
-        cls.users -= 1
-        if cls.taken and not cls.users:
-            cls.taken = False
-            cls.number = logger.add(lambda line: print(masker(line), end="", file=sys.stderr), diagnose=False)  # noqa: T201 - as loguru itself would
 
 
 class Application(Protocol):
@@ -88,7 +63,7 @@ class Logs:
         self._should_log, self._fingerprint = self.limiter.should_log, fingerprints.of
         self._levels = Levels(settings.level, {**QUIET, **settings.levels})
         self._takeover, self._hooks = (
-            Takeover(Bridge(self._limit_from, fingerprints, self._should_log)),
+            Takeover(Bridge(self._limit_from, self._levels, fingerprints, self._should_log)),
             UncaughtHooks(),
         )
         self._lock, self._closed = threading.RLock(), False
@@ -122,7 +97,7 @@ class Logs:
                 self._levels.set(level, logger)
                 self._cover()
 
-    def error(self, message: str, *, exception: BaseException | None = None, **fields: object) -> None:
+    def error(self, message: object, *, exception: BaseException | None = None, **fields: object) -> None:
         """Log an error; one that is held back costs a tenth of what it costs through loguru.
 
         Args:
@@ -130,11 +105,11 @@ class Logs:
             exception: What was raised, for its traceback.
             fields: Put on the line.
         """
-        caller = sys._getframe(1)
+        caller, message = sys._getframe(1), message if isinstance(message, str) else text_of(message)
         mark: dict[str, object] = {}
         if self._limit_from <= ERROR >= self._levels.of(caller.f_globals.get("__name__")):
             call = Call(caller.f_code.co_filename, caller.f_lineno, message, exception)
-            fingerprint = str(fields.get("fingerprint") or self._fingerprint(*call))
+            fingerprint = own_fingerprint(fields.get("fingerprint")) or self._fingerprint(*call)
             if not self._should_log(fingerprint, call):
                 return
             mark = {"fingerprint": fingerprint, "decided": True}
@@ -202,52 +177,55 @@ class Logs:
         if lowest >= covered or self._closed:
             return
         self._covered = lowest
-        accepts: Callable[[Any], bool] = self._accepts
+        accepts: Callable[[Any], bool] = self._take
         if self._sinks:
-            accepts = lambda record: record["level"].no < covered and self._accepts(record)  # noqa: E731 - one of two
+            accepts = lambda record: record["level"].no < covered and self._take(record)  # noqa: E731 - one of two
         number = logger.add(
-            self._output.write,
-            level=lowest,
-            format=self._template,
-            filter=accepts,
-            backtrace=False,
-            diagnose=False,
-            catch=False,
+            _nowhere, level=lowest, format="", filter=accepts, backtrace=False, diagnose=False, catch=False
         )
         self._sinks.append(number)
 
-    def _accepts(self, record: Any) -> bool:  # noqa: ANN401 - loguru's own Record exists only in its stub
-        """Decide on a record of loguru's, before it renders anything."""
-        if "decided" not in record:
-            number = record["level"].no
-            if number < self._all_from and number < self._levels.of(record["name"]):
-                return False
-            if self._limit_from <= number < CRITICAL:
-                found = record["exception"]
-                fingerprint = record["extra"].get("fingerprint") or self._fingerprint(
-                    record["file"].path, record["line"], record["message"], None if found is None else found.value
-                )
-                if not self._should_log(fingerprint, record):
-                    return False
-                record["fingerprint"] = fingerprint
-        return not (self._output.interrupted and self._output.keep_for_later(self._line(record)))
+    def _take(self, record: Any) -> bool:  # noqa: ANN401 - loguru's own Record exists only in its stub
+        """Decide on a record of loguru's and write it; leave nothing to loguru.
 
-    def _template(self, record: Any) -> str:  # noqa: ANN401 - as above
-        record["rendered"] = self._line(record)  # here, where loguru holds no lock, so that a __str__ may take its own
-        return "{rendered}"
+        Loguru would render the traceback once more, write what `opt(raw=True)` gives as it is, secrets too, and hold a
+        lock for which a signal handler or finalizer that logs gets a RuntimeError.
+        """
+        if "decided" in record or self._passes(record):
+            self._output.write(self._line(record))
+        return False
+
+    def _passes(self, record: Any) -> bool:  # noqa: ANN401 - as above
+        number = record["level"].no
+        if number < self._all_from and number < self._levels.of(record["name"]):
+            return False
+        if self._limit_from <= number < CRITICAL:
+            found = record["exception"]
+            fingerprint = own_fingerprint(record["extra"].get("fingerprint")) or self._fingerprint(
+                record["file"].path, record["line"], record["message"], None if found is None else found.value
+            )
+            if not self._should_log(fingerprint, record):
+                return False
+            record["fingerprint"] = fingerprint
+        return True
 
     def _line(self, record: dict[str, Any]) -> str:
         try:
             return self._lines(record)
         except Exception as error:  # noqa: BLE001 - a line that says so, not an error where something is logged
+            raised = "" if (found := record["exception"]) is None else f" ({found.type}: {text_of(found.value)})"
             why = explained(UNREADABLE, error=type(error).__name__)
-            return self._masker(f"{record['level'].name} {record['name']}:{record['line']} - {why}\n")
+            bare: dict[str, object] = {"message": f"{record['message']}{raised}: {why}", "extra": {}, "exception": None}
+            return Context().run(self._lines, {**record, **bare})  # without the fields that are bound here
 
     def _say(self, level: str, message: str, fields: Mapping[str, object]) -> None:
         def ours(record: Any) -> None:  # noqa: ANN401 - as above
             record.update(name=__package__, function="", line=0, repeated=fields, decided=True)
 
         logger.patch(ours).log(level if level in NUMBERS else "ERROR", message)
+
+
+def _nowhere(_text: str) -> None: ...
 
 
 def _remove(number: int) -> None:

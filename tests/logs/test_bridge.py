@@ -10,6 +10,7 @@ import pytest
 
 from settings.logs.bridge import Bridge, Takeover, text_of_record, writes_to_console
 from settings.logs.fingerprint import Fingerprints
+from settings.logs.levels import Levels
 from settings.logs.sink import Logs
 
 Open = Callable[..., Logs]
@@ -17,7 +18,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def _bridge() -> Bridge:
-    return Bridge(30, Fingerprints(), lambda *_: False)
+    return Bridge(30, Levels("INFO", {}), Fingerprints(), lambda *_: False)
 
 
 def test_extras_and_levels_of_a_record_stay(open_logs: Open, lines: Lines) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,73 @@ def test_standard_output_is_the_one_of_the_moment(capsys: pytest.CaptureFixture[
     """Without a stream of its own, a line goes to whatever sys.stdout is then."""
     Output([Stream(None)]).write("line\n")
     assert capsys.readouterr().out == "line\n"
+
+
+class Interrupted(LogFile):
+    """A file in whose writing a signal handler ends the process, once."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.signals = [SystemExit]
+
+    def write(self, text: str) -> None:
+        """Raise what the handler raises, then write."""
+        while self.signals:
+            raise self.signals.pop()
+        super().write(text)
+
+
+def test_a_line_that_a_signal_ended_is_written_at_the_end(tmp_path: Path) -> None:
+    """A handler that calls sys.exit() in the middle of a write takes no line with it, and doubles none."""
+    first = io.StringIO()
+    output = Output([Stream(first), Interrupted(tmp_path / "shop.log")])
+    with pytest.raises(SystemExit):
+        output.write("last words\n")
+    output.close()
+    assert (tmp_path / "shop.log").read_text() == first.getvalue() == "last words\n"
+
+
+def test_a_stream_may_raise_anything() -> None:
+    """What stands in for standard output may be of anybody's making; its failure is counted like a full disk."""
+
+    class Strange(io.StringIO):
+        def flush(self) -> None:
+            raise RuntimeError("reentrant call")
+
+    output = Output([Stream(Strange())])
+    output.write("line\n")
+    assert output.failing == {"standard output": "reentrant call"}
+
+
+def test_a_forked_child_counts_its_own_failures(tmp_path: Path) -> None:
+    """What its parent could not write is the parent's."""
+    output = Output([LogFile(tmp_path / "missing" / "shop.log")])
+    output.write("line\n")
+    if (child := os.fork()) == 0:
+        os._exit(sum(output.failures.values()) + len(output.failing))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert sum(output.failures.values()) == 1
+
+
+def test_a_fork_does_not_wait_for_who_is_stuck_in_a_write() -> None:
+    """A destination that takes nothing holds up the thread that writes, and a fork for a second at most."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Stuck(io.StringIO):
+        def write(self, text: str) -> int:
+            inside.set()
+            go_on.wait(30)
+            return super().write(text)
+
+    output, free = Output([Stream(Stuck())]), io.StringIO()
+    thread = threading.Thread(target=output.write, args=("line\n",))
+    thread.start()
+    assert inside.wait(10)
+    if (child := os.fork()) == 0:
+        output.destinations = (Stream(free),)
+        output.write("the child's\n")
+        os._exit(0 if free.getvalue() == "the child's\n" else 1)
+    go_on.set()
+    thread.join(10)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    output.write("after\n")
