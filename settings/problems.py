@@ -169,9 +169,8 @@ def url_secrets(text: str) -> set[str]:
 
 def spellings(secret: str) -> set[str]:
     """Return the ways in which `secret` may be written: as it is, percent-encoded, and as Python shows it."""
-    # A byte of the environment that is no UTF-8 is a surrogate in Python's text.
-    encoded = (quote(secret, safe="", errors="surrogatepass"), quote(secret, errors="surrogatepass"))
-    return {secret, *encoded, quote_plus(secret, errors="surrogatepass"), repr(secret)[1:-1]}
+    raw = secret.encode("utf-8", "surrogatepass")  # the environment may hold bytes that are no UTF-8
+    return {secret, quote(raw, safe=""), quote(raw), quote_plus(raw), repr(secret)[1:-1]}
 
 
 def mask_secrets(text: str, secrets: Collection[str]) -> str:

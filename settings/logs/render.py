@@ -41,13 +41,14 @@ class TextLines:
     """
 
     def __init__(self, app_name: str, environment: str, masker: Masker) -> None:
-        self._service, self._masker = f"{app_name}/{environment}", masker
+        self._service, self._masker = harmless(f"{app_name}/{environment}"), masker
 
     def __call__(self, record: Record) -> str:
         """Return the record with its traceback; ends with a newline."""
-        masker, where = self._masker, f"{record['name']}:{record['line']}" if record["line"] else record["name"]
+        masker = self._masker
+        where = harmless(masker(f"{record['name']}:{record['line']}" if record["line"] else record["name"]))
         head = f"{_time(record)} {record['level'].name:<8} {self._service}[{record['process'].id}] {where}"
-        fields = "".join(f" {name}={_brief(masker.plain(value))}" for name, value in _bound(record).items())
+        fields = "".join(f" {masker(name)}={_brief(masker.plain(value))}" for name, value in _bound(record).items())
         message = harmless(masker(record["message"]))
         return "\n".join([f"{head} - {message}{' ' if fields else ''}{harmless(fields)}", *self._trace(record), ""])
 
@@ -76,15 +77,15 @@ class JsonLines:
             "time": _time(record),
             "level": record["level"].name,
             "message": self._masker(record["message"]),
-            "logger": record["name"],
+            "logger": self._masker(record["name"] or ""),
             "function": record["function"],
             "line": record["line"],
             **self._service,
             "pid": record["process"].id,
-            "thread": record["thread"].name,
+            "thread": self._masker(record["thread"].name),
         }
-        line |= {name: self._masker.plain(bound.pop(name)) for name in REQUEST_FIELDS if name in bound}
-        line |= {name: record[name] for name in ("fingerprint", "repeated") if record.get(name)}
+        line |= {name: self._masker(text_of(bound.pop(name))) for name in REQUEST_FIELDS if name in bound}
+        line |= {name: self._masker.plain(record[name]) for name in ("fingerprint", "repeated") if record.get(name)}
         if bound:
             line["extra"] = self._masker.plain(bound)
         if (found := record["exception"]) is not None and found.value is not None:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context
+from dataclasses import replace
 from typing import Any, Protocol, TextIO
 
 from loguru import logger
@@ -122,7 +123,7 @@ class Logs:
 
     def repeated(self, limit: int = 20) -> Sequence[RepeatedError]:
         """Return the errors that this process saw more than once, the most frequent first."""
-        return self.limiter.repeated(limit)
+        return [replace(each, fingerprint=self._masker(each.fingerprint)) for each in self.limiter.repeated(limit)]
 
     def figures(self) -> Mapping[str, Fact]:
         """Return the counts of this process: seen, logged, suppressed, fingerprints, destination_failures."""

@@ -1,6 +1,7 @@
 """No secret and no control character gets through."""
 
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -21,6 +22,28 @@ def test_no_masked_text_contains_the_secret(before: str, secret: str, after: str
         assert secret not in masked.replace("***", "") or secret in (before + after + "<>")
 
 
+@pytest.mark.parametrize("secret", ['caf\u00e9/au "lait"', 'it\'s \\ "both"', "a+b c%d/e?f&g"])
+def test_a_secret_is_masked_however_it_is_written(secret: str) -> None:
+    """As bytes, ASCII, JSON, in a URL in either case, and quoted twice as an error in an error is."""
+    lower = re.sub("%..", lambda found: found.group().lower(), quote(secret, safe=""))
+    written = [str(secret.encode()), ascii(secret), json.dumps(secret), lower, repr([repr({"key": secret})])]
+    masked = Masker([secret])(" ".join(written))
+    assert masked.count("***") == len(written)
+
+
+def test_each_line_of_a_secret_counts() -> None:
+    """A traceback of a group indents the lines of a private key; its short ones are no secret."""
+    masker = Masker(["-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nab\n"])
+    assert masker("  | -----BEGIN KEY-----\n  | MIIEvQIBADANBgkq\n  | ab") == "  | ***\n  | ***\n  | ab"
+
+
+def test_numbers_stay_numbers_unless_they_are_secret() -> None:
+    """A password of digits may be bound as a number; one with more digits than Python writes is told so."""
+    masker = Masker(["12345678901234"])
+    assert masker.plain([7, 1.5, True, 12345678901234]) == [7, 1.5, True, "***"]
+    assert masker.plain(10**5000) == "<int that cannot be printed: ValueError>"
+
+
 @given(texts)
 def test_what_is_harmless_is_one_line(text: str) -> None:
     """It has no line break of any kind and no escape, and is harmless already."""
@@ -38,6 +61,7 @@ def test_what_is_harmless_is_one_line(text: str) -> None:
         ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
         ("\x9b31m \x85 \u2028", r"\x9b31m \x85 \u2028"),
         ("\u202eevil", r"\u202eevil"),
+        ("\u061cevil", r"\u061cevil"),
         ("\ud800", r"\ud800"),
         ("tab\tstays, ü too", "tab\tstays, ü too"),
     ],

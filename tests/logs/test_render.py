@@ -2,7 +2,9 @@
 
 import io
 import json
+import logging
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -113,6 +115,32 @@ def test_text_is_brief_and_complete(open_logs: Open, stream: io.StringIO) -> Non
         r'request_id=r1 path="/a b" order=7\n'
     )
     assert re.fullmatch(pattern, stream.getvalue())
+
+
+def test_the_fields_of_a_request_are_always_text(open_logs: Open, lines: Lines) -> None:
+    """A collector that has learnt that `path` is text is never given an object or a number there."""
+    open_logs()
+    logger.bind(method=1, path={"a": 1}, endpoint=["x"], worker=True).info("odd")
+    assert [lines()[0][name] for name in ("method", "path", "endpoint", "worker")] == ["1", "{'a': 1}", "['x']", "True"]
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_names_are_masked_and_harmless_too(open_logs: Open, stream: io.StringIO, kind: str) -> None:
+    """Names of loggers, threads and fields, and a fingerprint of one's own, may hold what others have written."""
+    logs = open_logs(format=kind, secrets=frozenset({"hunter2-and-more"}), errors_per_minute=1)
+    name = "hunter2-and-more\n2026-11-25T02:33:06.123Z ERROR forged"
+
+    def work() -> None:
+        for _ in range(2):
+            logging.getLogger(name).error("failed", extra={name: 1, "fingerprint": name})
+
+    thread = threading.Thread(target=work, name=name)
+    thread.start()
+    thread.join()
+    assert "hunter2" not in logs.repeated()[0].fingerprint
+    logs.close()
+    assert "hunter2" not in stream.getvalue()
+    assert stream.getvalue().count("\n") == 3
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])

@@ -140,6 +140,11 @@ def test_every_url_of_a_text_is_found(text: str, masked: str) -> None:
     assert mask_urls(text) == masked
 
 
+def test_a_secret_of_other_bytes_is_masked() -> None:
+    """The environment may hold bytes that are no UTF-8; they stop no boot, and are not shown."""
+    assert mask_secrets("with caf\udce9-au-lait", ["caf\udce9-au-lait"]) == "with ***"
+
+
 @pytest.mark.parametrize("text", ["", "no URL", "a@b", "http://h/p?x=1", "//h"])
 def test_what_holds_no_secret_is_left_alone(text: str) -> None:
     """Masking changes nothing else."""
