@@ -32,6 +32,9 @@ class About:
     level: str = "ERROR"
 
 
+_UNTOLD = About()
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What was held back of one error since its last summary.
@@ -84,7 +87,7 @@ class _Detail:
 
     __slots__ = ("about", "fingerprint", "first_seen", "held_since", "last_seen", "logged", "reported", "suppressed")
 
-    def __init__(self, fingerprint: str, first_seen: float, about: About = About()) -> None:
+    def __init__(self, fingerprint: str, first_seen: float, about: About = _UNTOLD) -> None:
         self.fingerprint, self.about = fingerprint, about
         self.first_seen = self.last_seen = self.held_since = first_seen
         self.logged, self.suppressed, self.reported = 1, 0, 0
@@ -187,7 +190,7 @@ class ErrorRateLimiter:
                 detail.suppressed += 1
         finally:
             lock.release()
-        if fresh:
+        if fresh or (begins and detail.about is _UNTOLD):  # another thread may still be describing the second one
             detail.about = self._describe(occurrence)
         if begins:
             self._on_hold(self._summary_of(detail, 1))
@@ -239,7 +242,7 @@ class ErrorRateLimiter:
 
     def _remember(self, fingerprint: str, now: float) -> bool:
         if len(self._entries) >= self._max:
-            del self._entries[next(iter(self._entries))]  # what is held back of it stays in self._held
+            self._entries.pop(next(iter(self._entries)), None)  # what is held back of it stays in self._held
         self._latest = self._entries[fingerprint] = _Entry(now + WINDOW_SECONDS)
         self._logged += 1
         return True
@@ -269,7 +272,8 @@ class ErrorRateLimiter:
 
     def _summary_of(self, detail: _Detail, count: int) -> Summary:
         began = self._wall() - self._clock()
-        return Summary(detail.fingerprint, count, began + detail.held_since, began + detail.last_seen, detail.about)
+        last_seen = max(detail.held_since, detail.last_seen)  # threads count in another order than they read the clock
+        return Summary(detail.fingerprint, count, began + detail.held_since, began + last_seen, detail.about)
 
     def _repeated_of(self, detail: _Detail) -> RepeatedError:
         began, about = self._wall() - self._clock(), detail.about

@@ -4,6 +4,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock, get_ident
 from typing import Protocol, TextIO
@@ -12,6 +13,13 @@ from settings.forks import watch_forks
 from settings.logs.diagnosis import DESTINATION, explained
 
 _FORK_SECONDS = 1.0
+
+
+def last_resort(words: str) -> None:
+    """Say on standard error what the log itself cannot say; where that is gone too, only the counts tell."""
+    with suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print(f"log: {words}", file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 
 class Destination(Protocol):
@@ -167,13 +175,9 @@ class Output:
     def _failed(self, name: str, error: Exception) -> None:
         self.failures[name] = self.failures.get(name, 0) + 1
         self.failing[name] = str(error)
-        if name not in self._said and sys.stderr is not None:
+        if name not in self._said:
             self._said.add(name)
-            try:
-                words = explained(DESTINATION, target=name, error=error)
-                print(f"log: {words}", file=sys.stderr, flush=True)  # noqa: T201 - the log itself cannot say it
-            except (OSError, ValueError):
-                return  # standard error is gone too; the count stays
+            last_resort(explained(DESTINATION, target=name, error=error))
 
     def _fresh(self) -> None:
         self._lock, self._held = RLock(), False

@@ -22,7 +22,7 @@ from settings.logs.limiter import ErrorRateLimiter, RepeatedError
 from settings.logs.loguru_default import LoguruDefault
 from settings.logs.masking import Masker, text_of
 from settings.logs.model import LogsSettings
-from settings.logs.output import Destination, LogFile, Output, Stream
+from settings.logs.output import Destination, LogFile, Output, Stream, last_resort
 from settings.logs.render import JsonLines, Lines, TextLines
 from settings.logs.storms import Storms
 from settings.logs.uncaught import UncaughtHooks
@@ -223,7 +223,10 @@ class Logs:
         def ours(record: Any) -> None:  # noqa: ANN401 - as above
             record.update(name=__package__, function="", line=0, repeated=fields, decided=True)
 
-        logger.patch(ours).log(level if level in NUMBERS else "ERROR", message)
+        try:
+            logger.patch(ours).log(level if level in NUMBERS else "ERROR", message)
+        except Exception as error:  # noqa: BLE001 - of a sink of the application's: the next summary must not go with it
+            last_resort(f"{message} [said here because a sink raised {type(error).__name__}]")
 
 
 def _nowhere(_text: str) -> None: ...

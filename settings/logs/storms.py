@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from settings.forks import watch_forks
@@ -60,8 +59,10 @@ class Storms:
             if self._thread is not None or self._stop.is_set():
                 return
             self._thread = threading.Thread(target=self._run, args=(self._stop,), name="log-summaries", daemon=True)
-            with suppress(RuntimeError):  # the interpreter is ending: the summaries of the exit are near
+            try:
                 self._thread.start()
+            except RuntimeError:  # no more threads here now, or the interpreter is ending and its summaries are near
+                self._thread = None
 
     def report(self) -> None:
         """Log a summary of each error that was held back since the last one, and say which are over."""
@@ -100,7 +101,7 @@ class Storms:
             storm = self._storms.pop(fingerprint, None)
         if storm is not None:
             whole = Summary(fingerprint, storm.suppressed, storm.began, storm.last_seen, storm.about)
-            seconds = storm.last_seen - storm.began
+            seconds = max(0.0, storm.last_seen - storm.began)  # the wall clock may have been set back
             self._tell(
                 "over", whole, f"repeated error, over after {seconds:.1f} s, held back {storm.suppressed} in all"
             )

@@ -45,7 +45,7 @@ class UncaughtHooks:
 
     def _on_process(self, earlier: Hook) -> Hook:
         def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            if not issubclass(kind, Exception):
+            if issubclass(kind, KeyboardInterrupt) or not _log.isEnabledFor(logging.CRITICAL):
                 return earlier(kind, error, trace)
             _log.critical("uncaught exception, the process ends", exc_info=(kind, error, trace))
             if earlier is not sys.__excepthook__:

@@ -136,6 +136,31 @@ def test_the_hold_is_told_once_between_summaries() -> None:
     assert len(heard) == 2
 
 
+def test_a_hold_is_never_told_without_its_example() -> None:
+    """Though the thread that saw the second occurrence is still describing it."""
+    heard: list[Summary] = []
+
+    def describe(text: str) -> About:
+        if text == "slow":
+            limiter.should_log("x", "quick")  # stands for another thread at this very moment
+        return About(text)
+
+    limiter = ErrorRateLimiter(per_minute=2, describe=describe, on_hold=heard.append)
+    limiter.should_log("x", "first")
+    limiter.should_log("x", "slow")
+    assert [each.about.example for each in heard] == ["quick"]
+
+
+def test_a_clock_read_late_turns_no_summary_round() -> None:
+    """Of two threads the one that read the clock first may count last."""
+    moments = iter([0.0, 2.0, 2.0, 1.0, 1.0])
+    limiter = ErrorRateLimiter(per_minute=1, clock=lambda: next(moments), wall=lambda: 100.0)
+    for _ in range(3):
+        limiter.should_log("x")
+    (summary,) = limiter.summaries()
+    assert summary.first_seen <= summary.last_seen
+
+
 def test_the_default_example_is_masked_and_short() -> None:
     """No password of a URL stands in a summary, and none is long."""
     limiter = ErrorRateLimiter(per_minute=1)

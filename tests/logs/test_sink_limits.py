@@ -197,3 +197,22 @@ def test_the_limiter_is_the_one_that_decides(open_logs: Open) -> None:
     logger.error("counted")
     assert isinstance(logs.limiter, ErrorRateLimiter)
     assert logs.limiter.statistics()["seen"] == 1
+
+
+def test_no_summary_is_lost_to_a_sink_of_the_applications(
+    open_logs: Open, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that raises is heard of on standard error, and the other summaries come all the same."""
+    logs = open_logs(errors_per_minute=1)
+    for word in ("one", "two", "three"):
+        for _ in range(3):
+            logger.error(word)
+
+    def fail(_text: str) -> None:
+        raise OSError("no route to the collector")
+
+    number = logger.add(fail, catch=False)
+    logs.close()
+    logger.remove(number)
+    assert [each["suppressed"] for each in told("summary")] == [2, 2, 2]
+    assert capsys.readouterr().err.count("said here because a sink raised OSError") == 3

@@ -86,3 +86,29 @@ def test_no_timer_runs_without_need(log: Log) -> None:
     assert "log-summaries" not in {each.name for each in threading.enumerate()}
     storms.start()
     assert "log-summaries" not in {each.name for each in threading.enumerate()}
+
+
+def test_a_timer_that_could_not_start_starts_later(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an outage a process may be out of threads for a while."""
+    storms = Storms(summaries=list, say=log.say, interval=3600)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        storms.begin(_summary(1))
+    assert "log-summaries" not in {each.name for each in threading.enumerate()}
+    storms.begin(_summary(1))
+    assert "log-summaries" in {each.name for each in threading.enumerate()}
+    storms.stop()
+
+
+def test_a_clock_that_was_set_back_ends_no_storm_before_it_began(log: Log) -> None:
+    """The length of a storm is never less than nothing."""
+    rounds = iter([[_summary(5, 1000, 1000)], []])
+    storms = Storms(summaries=lambda: next(rounds), say=log.say, interval=3600)
+    storms.begin(_summary(1, 5000, 5000))
+    storms.report()
+    storms.report()
+    assert "over after 0.0 s" in log.said[-1][1]

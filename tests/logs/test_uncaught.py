@@ -101,6 +101,24 @@ raise KeyboardInterrupt
     assert "KeyboardInterrupt" in errors
 
 
+def test_an_uncaught_exception_of_any_kind_is_logged() -> None:
+    """One that is no Exception, such as a time-out of gevent's, is masked and in the log like others."""
+    body = """
+class Timeout(BaseException): pass
+raise Timeout("at redis://:s3cret@host/0")
+"""
+    status, lines, errors = _run(body)
+    assert (status, errors) == (1, "")
+    assert lines[0]["exception"][0]["message"] == "at redis://:***@host/0"
+
+
+def test_a_process_never_ends_in_silence() -> None:
+    """Where the standard library's logging is switched off, Python tells of the end as ever."""
+    status, lines, errors = _run("import logging; logging.disable()\nraise ValueError('boom')")
+    assert (status, lines) == (1, [])
+    assert "ValueError: boom" in errors
+
+
 def test_a_warning_has_the_place_that_it_speaks_of(open_logs: Open, lines: Lines) -> None:
     """It is logged as of the line that is to be mended, so that two of them are never taken for one."""
     with warnings.catch_warnings():
