@@ -5,7 +5,7 @@ from settings.problems import Diagnosis
 DESTINATION = Diagnosis(
     "log-destination-unusable",
     "log lines cannot be written to {target} ({error}); the service goes on without them, and counts them",
-    "free space, or mend the path and rights of LOG_FILE; the lines come again by themselves",
+    "free space, read what is written, or mend the path and rights of LOG_FILE; the lines come again by themselves",
     transient=True,
 )
 UNREADABLE = Diagnosis(

@@ -1,6 +1,8 @@
 """Where lines go: a stream, a file. One that cannot be written to is said once and counted, and never raises."""
 
 import os
+import select
+import stat
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -13,12 +15,14 @@ from settings.forks import watch_forks
 from settings.logs.diagnosis import DESTINATION, explained
 
 _FORK_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
 
 
 def last_resort(words: str) -> None:
     """Say on standard error what the log itself cannot say; where that is gone too, only the counts tell."""
     with suppress(OSError, ValueError):
-        if sys.stderr is not None:
+        stderr = sys.stderr
+        if stderr is not None and ((pipe := _pipe_of(stderr)) is None or _takes_more(pipe, PATIENCE_SECONDS)):
             print(f"log: {words}", file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 
@@ -42,12 +46,17 @@ class Destination(Protocol):
 class Stream:
     """A stream that belongs to somebody else; it is flushed after each record.
 
+    A pipe or socket that is full because nobody reads it holds up the first line for `patience`, and no further one
+    before somebody reads again. A terminal may be stopped by who sits there, and is waited for.
+
     Args:
         stream: The stream; None is whatever sys.stdout is when a line is written.
+        patience: Seconds for which a full pipe is waited for.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None, patience: float = PATIENCE_SECONDS) -> None:
+        self._stream, self._patience = stream, patience
+        self._stalled = self._torn = False
         self.name = "standard error" if stream is sys.stderr else "standard output"
 
     def write(self, text: str) -> None:
@@ -55,15 +64,55 @@ class Stream:
         stream = sys.stdout if self._stream is None else self._stream
         if stream is None:
             raise OSError("the stream is closed")  # as a process has it that was started with >&-
-        try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            encoding = stream.encoding or "ascii"
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        stream.flush()
+        if (pipe := _pipe_of(stream)) is None:
+            return _put(stream, text)
+        pieces = _pieces("\n" * self._torn + text)
+        for number, piece in enumerate(pieces, start=1):
+            if not _takes_more(pipe, 0 if self._stalled else self._patience):
+                self._stalled = True
+                raise TimeoutError("it is full, and nobody reads it")
+            self._stalled = False
+            _put(stream, piece)
+            self._torn = number < len(pieces)
+        return None
 
     def close(self) -> None:
         """Leave the stream open."""
+
+
+def _put(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def _pipe_of(stream: TextIO) -> int | None:
+    """Return the descriptor of a stream that is a pipe or socket."""
+    try:
+        number = stream.fileno()
+        mode = os.fstat(number).st_mode
+    except (OSError, ValueError, AttributeError, NotImplementedError):
+        return None
+    return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+def _pieces(text: str) -> list[str]:
+    """Return a text in pieces that a pipe takes without waiting when it takes anything."""
+    if len(text) * 4 <= select.PIPE_BUF or (text.isascii() and len(text) <= select.PIPE_BUF):
+        return [text]
+    size = select.PIPE_BUF // 4  # a letter has four bytes at the most
+    return [text[begin : begin + size] for begin in range(0, len(text), size)]
+
+
+def _takes_more(pipe: int, seconds: float) -> bool:
+    if (make := getattr(select, "poll", None)) is None:
+        return True  # eventlet takes poll away
+    poll = make()
+    poll.register(pipe, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
 
 
 class LogFile:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -110,6 +111,48 @@ def test_without_a_standard_error_nothing_is_raised(monkeypatch: pytest.MonkeyPa
         output = Output([Stream(gone)])
         output.write("line\n")
         assert sum(output.failures.values()) == 1
+
+
+def _writes(output: Output, line: str, times: int) -> bool:
+    """Say whether a thread that writes so many lines comes to its end."""
+
+    def write() -> None:
+        for _ in range(times):
+            output.write(line)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(20)
+    return not thread.is_alive()
+
+
+@pytest.mark.parametrize("length", [100, 20_000])
+def test_a_pipe_whose_reader_stands_still_holds_nobody_up(length: int) -> None:
+    """What it does not take is counted; when it is read again the lines come again, each on its own."""
+    reader, writer = os.pipe()
+    line = "x" * length + "\n"
+    with os.fdopen(writer, "w") as pipe:
+        output = Output([Stream(pipe, patience=0.1)])
+        assert _writes(output, line, 2000)
+        assert "nobody reads it" in output.failing["standard output"]
+        taken = os.read(reader, 1_000_000).decode()
+        output.write(line)
+        assert output.failing == {}
+        assert 0 < output.failures["standard output"] < 2000
+        whole, torn = (taken + os.read(reader, 1_000_000).decode()).splitlines(), line[:-1]
+        assert whole.count(torn) == 2001 - output.failures["standard output"]
+        assert all(torn.startswith(each) for each in whole)
+    os.close(reader)
+
+
+def test_standard_error_that_nobody_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`2>&1 | reader`: what would be said there of the full pipe waits a second, once."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        output = Output([Stream(pipe, patience=0.1)])
+        assert _writes(output, "x" * 100 + "\n", 2000)
+    os.close(reader)
 
 
 def test_a_stream_of_few_letters_gets_escapes() -> None:
