@@ -98,6 +98,7 @@ def _use_celery(boot: Boot) -> None:
         connect_timeout=settings.redis.connect_timeout,
         timeout=settings.redis.timeout,
         retry_after=settings.cache.retry_after,
+        ended=services.logs.close,
     )
     services.health.register("broker", publisher.reading)
     boot.closers.add("broker", publisher.close)

@@ -116,6 +116,7 @@ def build_celery(
     timeout: float = 0.5,
     retry_after: float = 15.0,
     clock: Callable[[], float] = time.monotonic,
+    ended: Callable[[], None] | None = None,
 ) -> tuple[Celery, BrokerPublisher]:
     """Return the Celery application of these settings, and what publishes to its broker; nothing is connected.
 
@@ -129,6 +130,7 @@ def build_celery(
         timeout: Seconds that publishing may wait for one answer.
         retry_after: Seconds after a failure in which publishing is refused at once.
         clock: Monotonic clock, in seconds.
+        ended: Called in each child of a Celery worker at its end: billiard lets it run no atexit.
 
     Raises:
         ValueError: There is no broker's URL.
@@ -147,6 +149,10 @@ def build_celery(
     signals.worker_shutting_down.connect(
         partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
     )
+    if ended is not None:
+        signals.worker_process_shutdown.connect(
+            lambda **_: ended(), weak=False, dispatch_uid="twelvefactor-process-end"
+        )
     if url.startswith(REDIS):
         outlive_the_broker()
     publisher = BrokerPublisher(

@@ -29,6 +29,8 @@ def tick():
 
 @services.task
 def mail(to):
+    for n in range(30):
+        app.logger.error("no letter box %d", n)
     (FOLDER / "mail").write_text(f"{to} by {os.getpid()} of {current_app.name}")
 
 
@@ -39,7 +41,7 @@ def send():
 
 
 def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, redis_server: RedisServer) -> None:
-    """A request publishes, a worker runs it with a context; the job runs there too, and not in the service."""
+    """A request publishes, a worker runs it with a context; the job runs there too; SIGTERM loses no error."""
     (tmp_path / "wsgi.py").write_text(WSGI)
     variables = {
         "DATABASE_URL": postgres.new_database(), "REDIS_URL": redis_server.url(), "WORKERS_ENGINE": "celery",
@@ -66,7 +68,10 @@ def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, 
             if process.process is not None and process.process.poll() is None:
                 os.kill(process.pid, signal.SIGTERM)
                 process.wait(20)
-            process.close()
+        told = worker.output()
+        beat.close()
+        worker.close()
+    assert "held back 25 times" in told
 
 
 def _lines(folder: Path) -> int:
