@@ -48,8 +48,9 @@ class Bridge(logging.Handler):
         fingerprint = ""
         if self._limit_from <= record.levelno < CRITICAL:
             file, line, raised = record.pathname, record.lineno, record.exc_info
+            own = getattr(record, "fingerprint", None)
             fingerprint = (
-                own_fingerprint(getattr(record, "fingerprint", None))
+                (own and own_fingerprint(own))
                 or (not raised and self._kept.get((file, line, message)))
                 or self._fingerprint(file, line, message, raised[1] if raised else None)
             )

@@ -56,10 +56,8 @@ def _way(error: BaseException) -> list[str]:
 
 
 def own_fingerprint(given: object) -> str:
-    """Return what a caller gave as fingerprint, of whatever type, as text; empty when there is none."""
-    if given is None or type(given) is str:
-        return given or ""
-    return text_of(given)
+    """Return what a caller gave as fingerprint, of whatever type, as text."""
+    return given if type(given) is str else text_of(given)
 
 
 class Fingerprints:
@@ -86,11 +84,13 @@ class Fingerprints:
             return self.kept.get(key) or self._make(key, file, line, message)
         message = _text(error)
         trace = error.__traceback__
-        if trace is not None and trace.tb_next is None and _is_alone(error):  # the same marks without a further call
+        if not _is_alone(error) or (trace is not None and trace.tb_next is not None):
+            key = (file, line, message, *_marks(error))
+        elif trace is None:
+            key = (file, line, message, type(error))
+        else:  # caught where it was raised: the same marks without a further call
             code = trace.tb_frame.f_code
             key = (file, line, message, type(error), code.co_filename, code.co_firstlineno, trace.tb_lasti)
-        else:
-            key = (file, line, message, *_marks(error))
         return self.kept.get(key) or self._make(key, file, line, message, *_parts(error))
 
     def _make(self, key: tuple[object, ...], file: str, line: int, message: str, *parts: str) -> str:
@@ -131,7 +131,7 @@ def _type_and_way(error: BaseException) -> list[str]:
 def _marks(error: BaseException) -> list[object]:
     """Return what tells an exception from others as cheaply as can be: the same marks, the same parts."""
     marks: list[object] = []
-    for each in chain_of(error, _DEEPEST):
+    for each in (error,) if _is_alone(error) else chain_of(error, _DEEPEST):
         marks += (type(each), _text(each)[:_LONGEST_KEPT])
         trace = each.__traceback__
         while trace is not None:

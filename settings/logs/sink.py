@@ -110,7 +110,8 @@ class Logs:
         mark: dict[str, object] = {}
         if self._limit_from <= ERROR >= self._levels.of(caller.f_globals.get("__name__")):
             call = Call(caller.f_code.co_filename, caller.f_lineno, message, exception)
-            fingerprint = own_fingerprint(fields.get("fingerprint")) or self._fingerprint(*call)
+            own = fields.get("fingerprint")
+            fingerprint = own_fingerprint(own) if own else self._fingerprint(*call)
             if not self._should_log(fingerprint, call):
                 return
             mark = {"fingerprint": fingerprint, "decided": True}
@@ -192,23 +193,24 @@ class Logs:
         Loguru would render the traceback once more, write what `opt(raw=True)` gives as it is, secrets too, and hold a
         lock for which a signal handler or finalizer that logs gets a RuntimeError.
         """
-        if "decided" in record or self._passes(record):
-            self._output.write(self._line(record))
-        return False
-
-    def _passes(self, record: Any) -> bool:  # noqa: ANN401 - as above
-        number = record["level"].no
-        if number < self._all_from and number < self._levels.of(record["name"]):
-            return False
-        if self._limit_from <= number < CRITICAL:
-            found = record["exception"]
-            fingerprint = own_fingerprint(record["extra"].get("fingerprint")) or self._fingerprint(
-                record["file"].path, record["line"], record["message"], None if found is None else found.value
-            )
-            if not self._should_log(fingerprint, record):
+        if "decided" not in record:
+            number = record["level"].no
+            if number < self._all_from and number < self._levels.of(record["name"]):
                 return False
-            record["fingerprint"] = fingerprint
-        return True
+            if self._limit_from <= number < CRITICAL:
+                own, found = record["extra"].get("fingerprint"), record["exception"]
+                fingerprint = (
+                    own_fingerprint(own)
+                    if own
+                    else self._fingerprint(
+                        record["file"].path, record["line"], record["message"], None if found is None else found.value
+                    )
+                )
+                if not self._should_log(fingerprint, record):
+                    return False
+                record["fingerprint"] = fingerprint
+        self._output.write(self._line(record))
+        return False
 
     def _line(self, record: dict[str, Any]) -> str:
         try:
