@@ -15,6 +15,7 @@ hexadecimal numbers, uuids, network and e-mail addresses, and those segments of 
 """
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from settings.logs.chain import chain_of
@@ -82,10 +83,16 @@ class Fingerprints:
         if error is None:
             key: tuple[object, ...] = (file, line, message)
             return self.kept.get(key) or self._make(key, file, line, message)
-        message = _text(error)
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
+            message = ""
         trace = error.__traceback__
-        if not _is_alone(error) or (trace is not None and trace.tb_next is not None):
-            key = (file, line, message, *_marks(error))
+        if error.__cause__ is not None or error.__context__ is not None or isinstance(error, BaseExceptionGroup):
+            message = _text(error)
+            key = (file, line, message, *_marks(chain_of(error, _DEEPEST)))
+        elif trace is not None and trace.tb_next is not None:
+            key = (file, line, message, *_marks((error,)))
         elif trace is None:
             key = (file, line, message, type(error))
         else:  # caught where it was raised: the same marks without a further call
@@ -106,12 +113,8 @@ class Fingerprints:
 def _text(error: BaseException) -> str:
     try:
         return error.message if isinstance(error, BaseExceptionGroup) else str(error)  # str() counts the members
-    except Exception:  # noqa: BLE001 - an error that cannot even be printed is still an error to be counted
+    except Exception:  # noqa: BLE001 - as in Fingerprints.of
         return ""
-
-
-def _is_alone(error: BaseException) -> bool:
-    return error.__cause__ is None and error.__context__ is None and not isinstance(error, BaseExceptionGroup)
 
 
 def _parts(error: BaseException) -> list[str]:
@@ -128,10 +131,10 @@ def _type_and_way(error: BaseException) -> list[str]:
     return [f"{type(error).__module__}.{type(error).__qualname__}", *_way(error)]
 
 
-def _marks(error: BaseException) -> list[object]:
-    """Return what tells an exception from others as cheaply as can be: the same marks, the same parts."""
+def _marks(errors: Sequence[BaseException]) -> list[object]:
+    """Return what tells the exceptions of a chain from others as cheaply as can be: the same marks, the same parts."""
     marks: list[object] = []
-    for each in (error,) if _is_alone(error) else chain_of(error, _DEEPEST):
+    for each in errors:
         marks += (type(each), _text(each)[:_LONGEST_KEPT])
         trace = each.__traceback__
         while trace is not None:

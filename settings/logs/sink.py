@@ -61,7 +61,8 @@ class Logs:
         )
         self._storms = Storms(summaries=self.limiter.summaries, say=self._say, interval=settings.summary_interval)
         fingerprints = Fingerprints()
-        self._should_log, self._fingerprint = self.limiter.should_log, fingerprints.of
+        self._should_log = self.limiter.should_log
+        self._fingerprint, self._kept = fingerprints.of, fingerprints.kept
         self._levels = Levels(settings.level, {**QUIET, **settings.levels})
         self._takeover, self._hooks = (
             Takeover(Bridge(self._limit_from, self._levels, fingerprints, self._should_log)),
@@ -199,12 +200,11 @@ class Logs:
                 return False
             if self._limit_from <= number < CRITICAL:
                 own, found = record["extra"].get("fingerprint"), record["exception"]
+                file, line, message = record["file"].path, record["line"], record["message"]
                 fingerprint = (
-                    own_fingerprint(own)
-                    if own
-                    else self._fingerprint(
-                        record["file"].path, record["line"], record["message"], None if found is None else found.value
-                    )
+                    (own and own_fingerprint(own))
+                    or (found is None and self._kept.get((file, line, message)))
+                    or self._fingerprint(file, line, message, None if found is None else found.value)
                 )
                 if not self._should_log(fingerprint, record):
                     return False
