@@ -5,7 +5,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 
 Sampler = Callable[[], float]
@@ -86,6 +86,28 @@ def per_call(function: Callable[[], object], *, number: int) -> Sampler:
         return (time.perf_counter() - begin) / number
 
     return sample
+
+
+def cpu_per_call(function: Callable[[], object], *, number: int) -> Sampler:
+    """Return a sampler of one call's CPU time in this thread: other work on the machine does not count."""
+
+    def sample() -> float:
+        begin = time.thread_time()
+        for _ in range(number):
+            function()
+        return (time.thread_time() - begin) / number
+
+    return sample
+
+
+def pair(ours: Sampler, theirs: Sampler) -> Callable[[], AbstractContextManager[tuple[Sampler, Sampler]]]:
+    """Return what opens a pair of samplers that need nothing opened."""
+
+    @contextmanager
+    def opened() -> Iterator[tuple[Sampler, Sampler]]:
+        yield ours, theirs
+
+    return opened
 
 
 def process_cpu(
