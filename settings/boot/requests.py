@@ -29,6 +29,11 @@ def _endpoint_of(environ: Environ) -> str:
     return str(environ.get(PROBE_ENDPOINT, "")) if rule is None else str(rule.endpoint)
 
 
+def _readable(path: str) -> str:
+    """Return a path as the browser shows it: WSGI gives each byte of it as a letter (PEP 3333)."""
+    return path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+
+
 class RequestInstrument:
     """WSGI middleware: request id in and out, log context, duration and status to the monitor.
 
@@ -62,6 +67,7 @@ class RequestInstrument:
             return start_response(line, headers, exc_info) if exc_info else start_response(line, headers)
 
         method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
+        path = path if path.isascii() else _readable(path)
         with self._bound(request_id=number, method=method, path=path, endpoint=_Endpoint(environ)):
             try:
                 return self._inner(environ, respond)

@@ -64,6 +64,22 @@ def test_the_request_id_goes_in_and_out() -> None:
     assert not world.active
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("/gr\u00c3\u00b6\u00c3\u009fe", "/gr\u00f6\u00dfe"), ("/\u00ff", r"/\xff"), ("/\u20ac", "/?")],
+)
+def test_a_path_of_other_letters_is_readable(path: str, shown: str) -> None:
+    """The log has the letters that were asked for, and of bytes that are none, their numbers."""
+    world = _World()
+
+    def inner(_environ: Environ, respond: StartResponse) -> Iterable[bytes]:
+        respond("200 OK", [])
+        return []
+
+    _ask(world.instrument(inner), PATH_INFO=path)
+    assert world.bound["path"] == shown
+
+
 def test_an_answer_is_observed_with_its_status_and_duration() -> None:
     """The monitor learns endpoint, status and seconds."""
     world = _World()
