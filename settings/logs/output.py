@@ -182,6 +182,11 @@ class Output:
         self._fresh()
         watch_forks(self)
 
+    @property
+    def unheard(self) -> bool:
+        """Whether no destination took the last line."""
+        return len(self.failing) == len(self.destinations)
+
     def write(self, text: str) -> None:
         """Write to every destination; a failure of one is counted, and said once on standard error."""
         self._lines.append(text)

@@ -209,7 +209,10 @@ class Logs:
                 if not self._should_log(fingerprint, record):
                     return False
                 record["fingerprint"] = fingerprint
-        self._output.write(self._line(record))
+        line = self._line(record)
+        self._output.write(line)
+        if record["level"].no >= CRITICAL and self._output.unheard:
+            last_resort(line.rstrip("\n"))  # it may say why the process ends
         return False
 
     def _line(self, record: dict[str, Any]) -> str:

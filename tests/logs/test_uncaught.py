@@ -112,6 +112,19 @@ raise Timeout("at redis://:s3cret@host/0")
     assert lines[0]["exception"][0]["message"] == "at redis://:***@host/0"
 
 
+def test_why_a_process_ends_is_told_though_the_log_is_full() -> None:
+    """What no destination takes of grave things goes to standard error, masked as ever."""
+    before = """
+import os
+os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+"""
+    status, _, errors = _run("raise ValueError('at redis://:s3cret@host/0')", before)
+    assert status != 0
+    assert "log-destination-unusable" in errors
+    assert "at redis://:***@host/0" in errors
+    assert "s3cret" not in errors
+
+
 def test_a_process_never_ends_in_silence() -> None:
     """Where the standard library's logging is switched off, Python tells of the end as ever."""
     status, lines, errors = _run("import logging; logging.disable()\nraise ValueError('boom')")
