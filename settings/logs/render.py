@@ -48,7 +48,9 @@ class TextLines:
         masker = self._masker
         where = harmless(masker(f"{record['name']}:{record['line']}" if record["line"] else record["name"]))
         head = f"{_time(record)} {record['level'].name:<8} {self._service}[{record['process'].id}] {where}"
-        fields = "".join(f" {masker(name)}={_brief(masker.plain(value))}" for name, value in _bound(record).items())
+        fields = "".join(
+            f" {masker(text_of(name))}={_brief(masker.plain(value))}" for name, value in _bound(record).items()
+        )
         message = harmless(masker(record["message"]))
         return "\n".join([f"{head} - {message}{' ' if fields else ''}{harmless(fields)}", *self._trace(record), ""])
 

@@ -125,6 +125,14 @@ def test_the_fields_of_a_request_are_always_text(open_logs: Open, lines: Lines) 
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
+def test_a_field_may_have_any_name(open_logs: Open, stream: io.StringIO, kind: str) -> None:
+    """The standard library takes what is no text as the name of a field."""
+    open_logs(format=kind)
+    logging.getLogger("t").info("odd", extra={7: "seven"})  # type: ignore[dict-item] # wrong on purpose
+    assert ('"7": "seven"' if kind == "json" else "7=seven") in stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
 def test_names_are_masked_and_harmless_too(open_logs: Open, stream: io.StringIO, kind: str) -> None:
     """Names of loggers, threads and fields, and a fingerprint of one's own, may hold what others have written."""
     logs = open_logs(format=kind, secrets=frozenset({"hunter2-and-more"}), errors_per_minute=1)
