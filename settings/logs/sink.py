@@ -66,7 +66,7 @@ class Logs:
         self._levels = Levels(settings.level, {**QUIET, **settings.levels})
         self._takeover, self._hooks = (
             Takeover(Bridge(self._limit_from, self._levels, fingerprints, self._should_log)),
-            UncaughtHooks(),
+            UncaughtHooks(masker),
         )
         self._lock, self._closed = threading.RLock(), False
         LoguruDefault.take()

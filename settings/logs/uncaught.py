@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable
 from types import ModuleType, TracebackType
@@ -18,9 +19,13 @@ class UncaughtHooks:
     """Logs uncaught exceptions of the process, of threads and of finalizers, and warnings.
 
     A hook that was there before and is not Python's own (an error tracker's) is called too, after.
+
+    Args:
+        masker: Takes the secrets out of what is not logged but printed, as Python does for Ctrl-C.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, masker: Callable[[str], str]) -> None:
+        self._masker = masker
         self._before: list[tuple[ModuleType, str, Hook, Hook]] = []
 
     def install(self) -> None:
@@ -45,12 +50,14 @@ class UncaughtHooks:
 
     def _on_process(self, earlier: Hook) -> Hook:
         def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            if issubclass(kind, KeyboardInterrupt) or not _log.isEnabledFor(logging.CRITICAL):
-                return earlier(kind, error, trace)
-            _log.critical("uncaught exception, the process ends", exc_info=(kind, error, trace))
+            logged = not issubclass(kind, KeyboardInterrupt) and _log.isEnabledFor(logging.CRITICAL)
+            if logged:
+                _log.critical("uncaught exception, the process ends", exc_info=(kind, error, trace))
             if earlier is not sys.__excepthook__:
                 earlier(kind, error, trace)
-            return None
+            elif not logged and sys.stderr is not None:
+                text = "".join(traceback.format_exception(kind, error, trace))
+                print(self._masker(text), end="", file=sys.stderr)  # noqa: T201 - as Python itself would
 
         return hook
 

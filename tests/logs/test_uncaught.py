@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -89,16 +90,20 @@ fail()
 
 
 def test_ctrl_c_and_a_threads_exit_are_no_errors() -> None:
-    """An interruption ends the process as ever; SystemExit of a thread is silent."""
+    """An interruption ends the process as ever, with secrets masked; SystemExit of a thread is silent."""
     body = """
 thread = threading.Thread(target=sys.exit)
 thread.start()
 thread.join()
-raise KeyboardInterrupt
+try:
+    raise ValueError("at redis://:s3cret@host/0")
+except ValueError:
+    raise KeyboardInterrupt
 """
-    _, lines, errors = _run(body)
-    assert lines == []
-    assert "KeyboardInterrupt" in errors
+    status, lines, errors = _run(body)
+    assert (status, lines) == (-signal.SIGINT, [])
+    assert "ValueError: at redis://:***@host/0" in errors
+    assert errors.endswith("KeyboardInterrupt\n")
 
 
 def test_an_uncaught_exception_of_any_kind_is_logged() -> None:
