@@ -199,7 +199,8 @@ class Logs:
             if number < self._all_from and number < self._levels.of(record["name"]):
                 return False
             if self._limit_from <= number < CRITICAL:
-                own, found = record["extra"].get("fingerprint"), record["exception"]
+                extra, found = record["extra"], record["exception"]
+                own = extra and extra.get("fingerprint")
                 file, line, message = record["file"].path, record["line"], record["message"]
                 fingerprint = (
                     (own and own_fingerprint(own))
