@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import RLock, get_ident
 from typing import Protocol, TextIO
 
-from settings.forks import watch_forks
 from settings.logs.diagnosis import DESTINATION, explained
 
 _FORK_SECONDS = 1.0
@@ -165,6 +164,8 @@ class LogFile:
 class Output:
     """All destinations. Thread-safe; a signal handler or finalizer may write while it interrupts a write.
 
+    Who makes it lets it watch forks, after all that may log while they hold a lock of their own.
+
     Attributes:
         failures: Lines that could not be written, by the name of the destination.
         failing: Why, for those whose last line could not be written.
@@ -180,7 +181,6 @@ class Output:
         self._said: set[str] = set()
         self._lines: deque[str] = deque()
         self._fresh()
-        watch_forks(self)
 
     @property
     def unheard(self) -> bool:

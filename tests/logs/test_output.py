@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.forks import watch_forks
 from settings.logs.output import LogFile, Output, Stream
 
 
@@ -208,6 +209,7 @@ def test_a_stream_may_raise_anything() -> None:
 def test_a_forked_child_counts_its_own_failures(tmp_path: Path) -> None:
     """What its parent could not write is the parent's."""
     output = Output([LogFile(tmp_path / "missing" / "shop.log")])
+    watch_forks(output)
     output.write("line\n")
     if (child := os.fork()) == 0:
         os._exit(sum(output.failures.values()) + len(output.failing))
@@ -226,6 +228,7 @@ def test_a_fork_does_not_wait_for_who_is_stuck_in_a_write() -> None:
             return super().write(text)
 
     output, free = Output([Stream(Stuck())]), io.StringIO()
+    watch_forks(output)
     thread = threading.Thread(target=output.write, args=("line\n",))
     thread.start()
     assert inside.wait(10)

@@ -3,8 +3,10 @@
 import io
 import json
 import logging
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -127,6 +129,30 @@ def test_signal_handlers_may_log_at_any_moment(open_logs: Open, stream: io.Strin
     assert raised == []
     assert stream.getvalue().count("- from a handler") == interruptions
     assert stream.getvalue().count("- outer") == lines
+
+
+def test_a_finalizer_that_logs_inside_the_limiter_holds_up_no_fork(open_logs: Open, lines: Lines) -> None:
+    """It runs wherever memory is asked for, and needs the lock of the destinations while it has the limiter's."""
+    logs = open_logs()
+    inside, forking = threading.Event(), threading.Event()
+
+    def finalize() -> None:
+        with logs.limiter._lock:
+            inside.set()
+            forking.wait(10)
+            time.sleep(0.2)  # the fork waits for this lock by now
+            logger.info("from a finalizer")
+
+    thread = threading.Thread(target=finalize)
+    thread.start()
+    assert inside.wait(10)
+    forking.set()
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [line["message"] for line in lines()] == ["from a finalizer"]
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
