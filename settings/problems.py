@@ -97,8 +97,11 @@ class SettingsError(ValueError):
         return f"SettingsError({', '.join(f'{p.variable}: {p.code}' for p in self.problems)})"
 
 
-class BootstrapError(RuntimeError):
+class BootstrapError(Exception):
     """A step of the boot failed.
+
+    It is no RuntimeError: gunicorn ends a process with status 1 for any of those, and a worker that ends so is
+    started again for ever.
 
     Attributes:
         variable: The environment variable that names what failed, such as `DATABASE_URL`.

@@ -1,5 +1,6 @@
 """The whole way from environment variables to a served page, on each database and under each kind of server."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,25 +91,45 @@ def test_flask_run_names_the_address_to_open(tmp_path: Path) -> None:
         assert f"open {running.url}/" in running.output()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [flask_run(), gunicorn(), gunicorn("bootstrap:create_app()", "--preload")],
-    ids=["flask run", "gunicorn", "gunicorn --preload"],
-)
-def test_a_wrong_variable_ends_the_boot_readably(command: list[str], tmp_path: Path) -> None:
-    """The report stands on the terminal, with no page of traceback, and the server is gone, not restarted for ever."""
-    words = [each.replace("{port}", "0") for each in command]
-    done = run(
-        words, tmp_path, DATABASE_POOL_SIZE="many", LOG_LEVEL="LOUD", APP_STRICT="true", DATABASE_URL="postgress://x/y"
-    )
+BOOTS = {
+    "flask run": flask_run(),
+    "gunicorn": gunicorn(workers=2),
+    "gunicorn --preload": gunicorn("bootstrap:create_app()", "--preload"),
+    "waitress": [str(SCRIPTS / "waitress-serve"), "--port", "{port}", "--call", "bootstrap:create_app"],
+    "python": [sys.executable, "-c", "import bootstrap; bootstrap.create_app()"],
+}
+
+
+def _failed_boot(name: str, folder: Path, **variables: Any) -> str:
+    """Return what a server printed that could not boot, and ended by itself with the status that it should have."""
+    words = [each.replace("{port}", "0") for each in BOOTS[name]]
+    done = run(words, folder, **variables)
     shown = done.stdout + done.stderr
-    assert done.returncode != 0
+    assert done.returncode != 0, shown
+    if name != "gunicorn":  # its master may print a traceback of its own, and has a status of its own
+        assert done.returncode == 1, shown
+        assert "Traceback" not in shown
+    return shown
+
+
+@pytest.mark.parametrize("name", BOOTS)
+def test_a_wrong_variable_ends_the_boot_readably(name: str, tmp_path: Path) -> None:
+    """The report stands on the terminal, with no page of traceback, and the server is gone, not restarted for ever."""
+    shown = _failed_boot(
+        name, tmp_path, DATABASE_POOL_SIZE="many", LOG_LEVEL="LOUD", APP_STRICT="true", DATABASE_URL="postgress://x/y"
+    )
     assert "bootstrap failed: 3 invalid settings" in shown
     for variable in ("DATABASE_POOL_SIZE", "LOG_LEVEL", "DATABASE_URL"):
         assert f"{variable}: " in shown
-    if "gunicorn" not in command[0]:
-        assert done.returncode == 1
-        assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("name", ["gunicorn", "gunicorn --preload", "waitress"])
+def test_a_database_that_is_away_ends_the_boot_readably(name: str, tmp_path: Path) -> None:
+    """A failed step ends a server as a wrong variable does: gunicorn, too, starts no worker again and again."""
+    url = "postgresql://app:hidden-word@127.0.0.1:1/app"
+    shown = _failed_boot(name, tmp_path, APP_ENV="production", DATABASE_URL=url, DATABASE_WAIT="0")
+    assert "bootstrap failed: DATABASE_URL (postgresql://app:***@127.0.0.1:1/app): " in shown
+    assert "hidden-word" not in shown
 
 
 def test_an_unwritable_sqlite_directory_is_named_with_its_fix(tmp_path: Path) -> None:
