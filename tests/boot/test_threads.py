@@ -28,6 +28,18 @@ def test_replaced_threads_are_refused(name: str, question: str, monkeypatch: pyt
     assert "gthread" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("module", "name"), [("gunicorn.workers.ggevent", "gevent"), ("gunicorn.workers.geventlet", "eventlet")]
+)
+def test_a_worker_class_that_will_replace_threads_is_refused(
+    module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --preload the boot comes first: nothing is replaced yet, but the master has chosen the class."""
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    with pytest.raises(BootstrapError, match=f"worker class \\({name}\\)"):
+        require_real_threads()
+
+
 def test_real_threads_pass() -> None:
     """Pytest's are real."""
     require_real_threads()
