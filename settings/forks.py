@@ -7,6 +7,7 @@ makes its own anew. uWSGI forks in C and runs no Python hook: there the server's
 """
 
 import os
+import threading
 import weakref
 from itertools import count
 from typing import Protocol
@@ -28,18 +29,25 @@ class ForkAware(Protocol):
 _watched: weakref.WeakValueDictionary[int, ForkAware] = weakref.WeakValueDictionary()
 _numbers = count()
 _held: list[ForkAware] = []
+_forking = [threading.RLock()]
+"""One thread forks at a time, for all share `_held`; in a list, because a child needs a lock of its own."""
 
 
 def watch_forks(thing: ForkAware) -> None:
-    """Call the three hooks of `thing` around each later fork, for as long as something else keeps it alive."""
+    """Call the three hooks of `thing` around each later fork, for as long as something else keeps it alive.
+
+    It takes no lock: who makes something to be watched may hold one that a fork is waiting for.
+    """
     _watched[next(_numbers)] = thing
 
 
 def _in_order() -> list[ForkAware]:
-    return [thing for _, thing in sorted(_watched.items())]
+    # The references are copied in one step: other threads add things at any moment, a connection for instance.
+    return [thing for reference in _watched.valuerefs() if (thing := reference()) is not None]
 
 
 def _before() -> None:
+    _forking[0].acquire()
     for thing in _in_order():
         thing.before_fork()
         _held.append(thing)
@@ -48,10 +56,12 @@ def _before() -> None:
 def _in_parent() -> None:
     while _held:
         _held.pop().after_fork_in_parent()
+    _forking[0].release()
 
 
 def run_in_child() -> None:
     """Mend every watched thing in a child; called by Python's own hook, and by uWSGI's."""
+    _forking[0] = threading.RLock()
     _held.clear()
     for thing in _in_order():
         thing.after_fork_in_child()

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
+from settings.forks import watch_forks
+
 log = logging.getLogger(__name__)
 
 
@@ -18,6 +20,7 @@ class Closers:
     def __init__(self) -> None:
         self._stack: list[tuple[str, Callable[[], object]]] = []
         self._lock = RLock()
+        watch_forks(self)
 
     def add(self, name: str, closer: Callable[[], object]) -> None:
         """Run `closer` before everything that was added earlier."""
@@ -45,13 +48,11 @@ class Closers:
             log.exception("closing %s failed; the others are closed all the same [close-failed]", name)
 
     def before_fork(self) -> None:
-        """Take the lock, so that a fork never lands in the middle of a close."""
-        self._lock.acquire()
+        """Let a close that is under way go on: it waits for jobs, and one of them may be what forks."""
 
     def after_fork_in_parent(self) -> None:
-        """Release the lock."""
-        self._lock.release()
+        """Nothing was taken."""
 
     def after_fork_in_child(self) -> None:
-        """Make the lock anew; the child closes what it has made its own."""
+        """Make the lock anew; what a close in the parent has left open, the child may close for itself."""
         self._lock = RLock()

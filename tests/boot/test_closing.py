@@ -1,5 +1,7 @@
 """Closers run in reverse, each whatever the others do, once."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -67,3 +69,28 @@ def test_a_second_caller_waits_for_the_first() -> None:
     first.join(10)
     second.join(10)
     assert order == ["closed", "second returned"]
+
+
+def test_a_fork_in_the_middle_of_a_close_neither_waits_nor_leaves_a_lock() -> None:
+    """A job that forks while the end waits for it gets its child at once, and the child may close for itself."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        may_end.wait(20)
+
+    closers = Closers()
+    closers.add("left for the child", lambda: None)
+    closers.add("slow", slow)
+    closing = threading.Thread(target=closers.close)
+    closing.start()
+    begun.wait(10)
+    if (child := os.fork()) == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # ends a child that hangs
+        closers.close()
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert closing.is_alive()
+    may_end.set()
+    closing.join(10)

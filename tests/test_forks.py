@@ -1,0 +1,118 @@
+"""Forks from many threads at once, and things that come to be watched meanwhile."""
+
+import os
+import sys
+from pathlib import Path
+
+from settings.forks import watch_forks
+from tests.running import run
+
+MANY = """
+import os
+import sys
+import threading
+
+from settings.forks import watch_forks
+
+ended, kept = threading.Event(), []
+
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.RLock()
+        watch_forks(self)
+
+    def before_fork(self):
+        self.lock.acquire()
+
+    def after_fork_in_parent(self):
+        self.lock.release()
+
+    def after_fork_in_child(self):
+        self.lock = threading.RLock()
+
+
+def forks():
+    for _ in range(60):
+        if (child := os.fork()) == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def grows():
+    while not ended.is_set():
+        kept.append(Locked())
+        if len(kept) > 200:
+            del kept[5:]
+
+
+sys.setswitchinterval(1e-6)
+kept += [Locked() for _ in range(5)]
+first = kept[0]
+threading.Thread(target=grows).start()
+threads = [threading.Thread(target=forks) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+ended.set()
+taken = []
+asking = threading.Thread(target=lambda: taken.append(first.lock.acquire(timeout=5)))
+asking.start()
+asking.join()
+print("free" if taken == [True] else "held")
+"""
+
+
+def test_threads_that_fork_at_once_leave_no_lock_behind(tmp_path: Path) -> None:
+    """Each hook meets its own fork, no hook fails, and every lock is free afterwards."""
+    done = run([sys.executable, "-c", MANY], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "free\n", "")
+
+
+class _Notes:
+    """Writes down which hook was called."""
+
+    def __init__(self, name: str, calls: list[str]) -> None:
+        self._name, self._calls = name, calls
+
+    def before_fork(self) -> None:
+        """Note it."""
+        self._calls.append(f"before {self._name}")
+
+    def after_fork_in_parent(self) -> None:
+        """Note it."""
+        self._calls.append(f"parent {self._name}")
+
+    def after_fork_in_child(self) -> None:
+        """Note it."""
+        self._calls.append(f"child {self._name}")
+
+
+def _words_of_a_child(calls: list[str]) -> str:
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writer, ",".join(calls).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as words:
+        return words.read()
+
+
+def test_locks_are_taken_in_order_and_released_in_reverse() -> None:
+    """The child mends in the order of registration."""
+    calls: list[str] = []
+    kept = [_Notes(name, calls) for name in ("one", "two")]
+    for each in kept:
+        watch_forks(each)
+    assert _words_of_a_child(calls) == "before one,before two,child one,child two"
+    assert calls == ["before one", "before two", "parent two", "parent one"]
+
+
+def test_what_nobody_keeps_is_forgotten() -> None:
+    """The hooks cannot be taken back, so they hold nothing alive."""
+    calls: list[str] = []
+    watch_forks(_Notes("gone", calls))
+    assert _words_of_a_child(calls) == ""
+    assert calls == []
