@@ -16,6 +16,7 @@ with resting_collector():
     from settings.boot.hooks import announce, own_app
     from settings.boot.report import BootReport
     from settings.boot.services import Boot, Services
+    from settings.boot.signals import ended_by_sigterm
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -61,7 +62,7 @@ def bootstrap(
         known: Services = app.extensions["bootstrap"]
         return known
     boot = Boot(app, settings=settings, metadata=metadata, migrations=migrations, start=start, command=flask_command())
-    with resting_collector(), readable_failure(), boot.closers.unwound():
+    with ended_by_sigterm(), resting_collector(), readable_failure(), boot.closers.unwound():
         for name, step in STEPS:
             with boot.report.timed(name) as outcome:
                 outcome.append(step(boot))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
-from settings.boot.serving import is_called_from
+from settings.boot.serving import booting_gunicorn_worker, is_called_from
 from settings.problems import BootstrapError, SettingsError
 
 GUNICORN_BOOT_ERROR = 3
@@ -63,7 +63,7 @@ def readable_failure() -> Iterator[None]:
     try:
         yield
     except (SettingsError, BootstrapError) as error:
-        if is_called_from("gunicorn.workers.base", "init_process"):
+        if booting_gunicorn_worker() is not None:
             print(report_text(error), file=sys.stderr)  # noqa: T201 - before gunicorn's own words
             raise _for_gunicorn(error) from None
         if is_called_from("waitress.runner", "run"):

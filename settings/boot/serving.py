@@ -12,10 +12,14 @@ LOOPS = frozenset({("werkzeug.serving", "serve_forever"), ("waitress.server", "r
 FORKED_HELPERS = ("multiprocessing.", "billiard.")
 
 
-def _callers(frame: FrameType | None) -> Iterator[tuple[str, str]]:
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
-        yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
+        yield frame
         frame = frame.f_back
+
+
+def _name_of(frame: FrameType) -> tuple[str, str]:
+    return str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
 
 
 def _is_serving_loop(module: str, function: str) -> bool:
@@ -24,7 +28,7 @@ def _is_serving_loop(module: str, function: str) -> bool:
 
 def _stack_serves(frame: FrameType) -> bool:
     """Look from the newest call outwards; a child that multiprocessing forked inherits a stack below its own."""
-    for module, function in _callers(frame):
+    for module, function in map(_name_of, _frames(frame)):
         if module.startswith(FORKED_HELPERS):
             return False
         if _is_serving_loop(module, function):
@@ -37,15 +41,25 @@ def gunicorn_worker() -> object | None:
 
     It knows first that the process is to end: gunicorn keeps SIGTERM for itself and answers what it has accepted.
     """
-    for frame in sys._current_frames().values():
-        walked: FrameType | None = frame
-        while walked is not None:
-            if (
-                str(walked.f_globals.get("__name__", "")).startswith("gunicorn.workers.")
-                and walked.f_code.co_name == "run"
-            ):
-                return walked.f_locals.get("self")
-            walked = walked.f_back
+    for newest in sys._current_frames().values():
+        for frame in _frames(newest):
+            module, function = _name_of(frame)
+            if module.startswith("gunicorn.workers.") and function == "run":
+                return frame.f_locals.get("self")
+    return None
+
+
+def booting_gunicorn_worker() -> object | None:
+    """Return gunicorn's worker object where this is called while the worker loads the application.
+
+    None anywhere else: in its master, and below its serving loop, which runs within the same function.
+    """
+    for frame in _frames(sys._getframe(1)):
+        module, function = _name_of(frame)
+        if _is_serving_loop(module, function):
+            return None
+        if (module, function) == ("gunicorn.workers.base", "init_process"):
+            return frame.f_locals.get("self")
     return None
 
 
@@ -58,4 +72,4 @@ def serves_requests() -> bool:
 
 def is_called_from(module: str, function: str) -> bool:
     """Say whether `module.function` is among the callers of this function's caller."""
-    return (module, function) in _callers(sys._getframe(1))
+    return (module, function) in map(_name_of, _frames(sys._getframe(1)))

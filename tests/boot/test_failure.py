@@ -22,7 +22,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _called_by(module: str, function: str, error: BaseException) -> None:
     made = ModuleType(module)
-    exec(f"def {function}(call):\n    call()\n", made.__dict__)
+    exec(f"def {function}(self):\n    self()\n", made.__dict__)
 
     def boot() -> None:
         with readable_failure():

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from types import ModuleType
 
-from settings.boot.serving import gunicorn_worker, is_called_from, serves_requests
+from settings.boot.serving import booting_gunicorn_worker, gunicorn_worker, is_called_from, serves_requests
 
 
 def _module_with(name: str, source: str) -> ModuleType:
@@ -58,8 +58,18 @@ def test_a_forked_helper_below_a_loop_does_not_serve() -> None:
     assert _while_running(outer.serve_forever, helper.launch) == (False, None)
 
 
+def test_a_gunicorn_worker_that_boots_is_known_until_it_serves() -> None:
+    """What is loaded below its serving loop, by a first request, is no boot of the worker's."""
+    base = _module_with("gunicorn.workers.base", "def init_process(self, ask):\n    return ask()\n")
+    sync = _module_with("gunicorn.workers.sync", "def run(self, ask):\n    return ask()\n")
+    worker = object()
+    assert base.init_process(worker, booting_gunicorn_worker) is worker
+    assert base.init_process(worker, lambda: sync.run(worker, booting_gunicorn_worker)) is None
+    assert booting_gunicorn_worker() is None
+
+
 def test_callers_are_known_by_module_and_function() -> None:
     """The failure of a boot asks who called it."""
-    module = _module_with("gunicorn.workers.base", "def init_process(ask):\n    return ask()\n")
-    assert module.init_process(lambda: is_called_from("gunicorn.workers.base", "init_process"))
-    assert not is_called_from("gunicorn.workers.base", "init_process")
+    module = _module_with("waitress.runner", "def run(ask):\n    return ask()\n")
+    assert module.run(lambda: is_called_from("waitress.runner", "run"))
+    assert not is_called_from("waitress.runner", "run")
