@@ -11,6 +11,7 @@ from flask import Flask
 from bootstrap import Services, bootstrap
 from settings.boot.own_snapshot import OwnSnapshot
 from settings.boot.sources import status_sources
+from settings.probe import HealthStatus
 from settings.workers.builtin import HEALTH
 
 
@@ -40,6 +41,19 @@ def test_who_wrote_nothing_takes_nothing_back(services: Services) -> None:
     OwnSnapshot(services).write()
     OwnSnapshot(services).forget()
     assert _processes(services) == [services.process_name()]
+
+
+@pytest.mark.parametrize(("status", "left"), [(HealthStatus.UNHEALTHY, 1), (HealthStatus.FALLBACK, 0)])
+def test_a_database_that_did_not_answer_is_not_asked_at_the_end(
+    services: Services, status: HealthStatus, left: int
+) -> None:
+    """A frozen one would make the end wait, so the row is left to the cleanup; a fallback is as good as any."""
+    snapshot = OwnSnapshot(services)
+    snapshot.write()
+    services.health.register("database", lambda: status, critical=True)
+    services.health.refresh()
+    snapshot.forget()
+    assert len(_processes(services)) == left
 
 
 def test_a_process_that_does_not_serve_says_nothing_by_itself(services: Services) -> None:
