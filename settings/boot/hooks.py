@@ -102,5 +102,16 @@ def prepare_lifecycle(boot: Boot) -> Lifecycle:
         services.websocket.start()
         services.workers.start()
 
-    decide = False if boot.command in LEFT_ALONE and boot.start is None else boot.start
-    return Lifecycle(start=start, close=boot.closers.close, decide=decide, grace=boot.settings.workers.grace)
+    def end_jobs() -> bool:
+        services.workers.close()
+        facts = services.workers.reading().facts
+        return bool(facts.get("busy") or facts.get("tasks_waiting"))
+
+    return Lifecycle(
+        start=start,
+        end_jobs=end_jobs,
+        close=boot.closers.close,
+        decide=False if boot.command in LEFT_ALONE and boot.start is None else boot.start,
+        grace=boot.settings.workers.grace,
+        takes_sigterm=boot.command in (None, "run"),
+    )

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Literal
 
+from settings.boot.joining import before_threads_are_joined
 from settings.boot.serving import gunicorn_worker, serves_requests
 from settings.forks import run_in_child, watch_forks
 
@@ -24,6 +25,8 @@ POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0
 KILL_MARGIN_SECONDS = 0.7
 """Beyond the grace time, what the closers other than the running jobs may take before the process ends regardless."""
+JOIN_MARGIN_SECONDS = 0.3
+"""After a job was left behind and all is closed, how long Python may still wait for threads, which may be the job's."""
 
 
 class Lifecycle:
@@ -31,9 +34,11 @@ class Lifecycle:
 
     Args:
         start: Starts every background thread; called at most once in a process.
+        end_jobs: Lets the running jobs have their grace time, and says whether one was left behind; idempotent.
         close: Closes everything; must be idempotent and bounded.
         decide: True starts in this process now, False never by itself, None where requests are served.
         grace: Seconds that running jobs may go on at the end.
+        takes_sigterm: Whether SIGTERM is ours to handle where nobody else does; a command leaves it alone.
         serving: Says whether this process serves; tests pass their own.
     """
 
@@ -41,21 +46,27 @@ class Lifecycle:
         self,
         *,
         start: Callable[[], None],
+        end_jobs: Callable[[], bool],
         close: Callable[[], None],
         decide: bool | None,
         grace: float,
+        takes_sigterm: bool = True,
         serving: Callable[[], bool] = serves_requests,
     ) -> None:
-        self._start, self._close, self._decide, self._grace, self._serving = start, close, decide, grace, serving
+        self._start, self._end_jobs, self._close, self._serving = start, end_jobs, close, serving
+        self._decide, self._grace, self._takes_sigterm = decide, grace, takes_sigterm
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._worker: object | None = None
+        self._seen_serving = False
+        self._fellows: list[Lifecycle] = []
         self.state: State = "idle"
 
     def arm(self) -> None:
         """Start now, or watch for the moment at which this process serves; register the exits."""
         watch_forks(self)
         atexit.register(self.close)
+        before_threads_are_joined(self._leave_jobs)
         self._chain_uwsgi()
         self._install_sigterm()
         if self._decide:
@@ -69,8 +80,10 @@ class Lifecycle:
             if self.state not in ("idle", "inherited"):
                 return
             self.state = "serving"
-        self._worker = gunicorn_worker()
+        self._worker, self._seen_serving = gunicorn_worker(), self._serving()
         self._start()
+        if self.shutting_down:  # the end came meanwhile, and found nothing to end
+            self._end_jobs()
 
     def on_request(self, environ: dict[str, Any]) -> None:
         """Start with the first real request, for servers whose loop is not known; a test client's is none."""
@@ -108,20 +121,43 @@ class Lifecycle:
             if ended.wait(POLL_SECONDS):
                 return
 
+    def _leave_jobs(self) -> None:
+        """Let the jobs end before Python waits for threads: those of an executor that a job left may never end.
+
+        Only where the process is over: what still serves, or goes on in threads that are no daemons, is waited for.
+        """
+        if self.state != "serving" or not self._is_over() or not self._end_jobs():
+            return
+        self.close()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, JOIN_MARGIN_SECONDS)
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # nothing had to be waited for
+
+    def _is_over(self) -> bool:
+        others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+        return not self._serving() and (self._seen_serving or all(thread.daemon for thread in others))
+
     def _install_sigterm(self) -> None:
-        """Take SIGTERM only where nobody else has: servers and applications keep their own handlers."""
+        """Take SIGTERM only where nobody has but another of our kind: servers and applications keep their handlers."""
         in_main_thread = threading.current_thread() is threading.main_thread()
-        owned = "uwsgi" in sys.modules or "pytest" in sys.modules
-        if in_main_thread and not owned and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        if not self._takes_sigterm or not in_main_thread or "uwsgi" in sys.modules or "pytest" in sys.modules:
+            return
+        earlier = signal.getsignal(signal.SIGTERM)
+        fellow = getattr(earlier, "__self__", None)
+        if isinstance(fellow, Lifecycle):
+            self._fellows = [each for each in (*fellow._fellows, fellow) if each.state != "closed"]
+        if earlier is signal.SIG_DFL or isinstance(fellow, Lifecycle):
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
-        """End as the signal asks: from a thread of its own, since the main thread may hold any lock just now."""
-        if self.state == "closed":
+        """End as the signal asks: from threads of their own, since the main thread may hold any lock just now."""
+        together = [self, *self._fellows]
+        if all(each.state == "closed" for each in together):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        elif not self.shutting_down:
-            threading.Thread(target=self._end, args=(number,), name="bootstrap-end", daemon=True).start()
+        for each in together:
+            if not each.shutting_down:
+                threading.Thread(target=each._end, args=(number,), name="bootstrap-end", daemon=True).start()
 
     def _end(self, number: int) -> None:
         """Close, then raise the signal again: the main thread then dies of it, so that the exit status says so."""

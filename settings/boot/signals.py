@@ -28,4 +28,5 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, earlier)
-        signal.siginterrupt(signal.SIGTERM, False)  # as gunicorn has it, so that no request under way is disturbed
+        # As gunicorn has it, so that no request under way is disturbed.
+        signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 - the call knows no keywords

@@ -14,14 +14,23 @@ class _Life:
     """A lifecycle that counts."""
 
     def __init__(self, *, decide: bool | None) -> None:
-        self.starts = self.closes = 0
+        self.starts = self.closes = self.ends = 0
         self.serves = False
         self.lifecycle = Lifecycle(
-            start=self._start, close=self._close, decide=decide, grace=1.0, serving=lambda: self.serves
+            start=self._start,
+            end_jobs=self._end_jobs,
+            close=self._close,
+            decide=decide,
+            grace=1.0,
+            serving=lambda: self.serves,
         )
 
     def _start(self) -> None:
         self.starts += 1
+
+    def _end_jobs(self) -> bool:
+        self.ends += 1
+        return False
 
     def _close(self) -> None:
         self.closes += 1
