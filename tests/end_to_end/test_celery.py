@@ -27,6 +27,11 @@ def tick():
         file.write(f"{current_app.name} {os.getpid()}\\n")
 
 
+@services.worker(every=0.3, name="here", once=False, first=0.0)
+def here():
+    (FOLDER / f"here-{os.getpid()}").touch()
+
+
 @services.task
 def mail(to):
     for n in range(30):
@@ -41,7 +46,10 @@ def send():
 
 
 def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, redis_server: RedisServer) -> None:
-    """A request publishes, a worker runs it with a context; the job runs there too; SIGTERM loses no error."""
+    """A request publishes, a worker runs it with a context, and the job, which the service leaves alone.
+
+    A job of each serving process runs in those, and not on Celery. SIGTERM loses no error.
+    """
     (tmp_path / "wsgi.py").write_text(WSGI)
     variables = {
         "DATABASE_URL": postgres.new_database(), "REDIS_URL": redis_server.url(), "WORKERS_ENGINE": "celery",
@@ -58,10 +66,13 @@ def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, 
             assert service.ask("/mail", method="POST").text == "True"
             wait_until(lambda: (tmp_path / "mail").exists(), seconds=60, what=f"the mail; {worker.output()}")
             wait_until(lambda: _lines(tmp_path) > 1, seconds=60, what=f"the job; {worker.output()} {beat.output()}")
+            children = set(service.children())
             served_by = {str(pid) for pid in [service.pid, *service.children()]}
         words = (tmp_path / "mail").read_text().split()
         assert words[0] == "a@example.com"
         assert words[2] not in served_by
+        # Neither Celery's worker nor its beat serves, whatever they run for the fleet.
+        assert {int(path.name.removeprefix("here-")) for path in tmp_path.glob("here-*")} == children
         assert not served_by & {line.split()[1] for line in (tmp_path / "ticks").read_text().splitlines()}
     finally:
         for process in (beat, worker):
