@@ -25,7 +25,7 @@ POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0
 KILL_MARGIN_SECONDS = 0.7
 """Beyond the grace time, what the closers other than the running jobs may take before the process ends regardless."""
-JOIN_MARGIN_SECONDS = 0.3
+JOIN_MARGIN_SECONDS = 0.5
 """After a job was left behind and all is closed, how long Python may still wait for threads, which may be the job's."""
 
 

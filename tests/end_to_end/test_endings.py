@@ -115,9 +115,13 @@ def test_sigterm_keeps_its_exit_status_and_the_counts_beside_a_frozen_database(
     folder: Path, own_postgres: PostgresServer
 ) -> None:
     """A supervisor sees that the process ended by the signal, not by an error, and no summary is lost to the wait."""
-    with serving(flask_run("wsgi"), folder, STUCK="1", DATABASE_URL=own_postgres.new_database(), **JSON) as running:
+    url, rows = own_postgres.new_database(), "SELECT count(*) FROM process_snapshots"
+    name = url.rpartition("/")[2]
+    with serving(flask_run("wsgi"), folder, STUCK="1", DATABASE_URL=url, **JSON) as running:
         wait_until(lambda: list(folder.glob("stuck-*")) != [], what="the stuck job")
+        wait_until(lambda: own_postgres.query(rows, database=name) == [(1,)], what="what is to be taken back")
         with own_postgres.frozen():
+            wait_until(lambda: running.ask("/readyz").status == 503, what="a look at the database")
             os.kill(running.pid, signal.SIGTERM)
             assert running.wait() == -signal.SIGTERM
         assert _summaries(running.output()) == 1
