@@ -257,8 +257,8 @@ class Workers:
         return task
 
     def _tell(self, engine: Engine, definition: JobDefinition) -> None:
-        engine.add_job(definition)
-        if definition.once:
+        if definition.once:  # the others are the serving processes' own
+            engine.add_job(definition)
             self._board.change(definition.name, detail=engine.where)
 
     def _refuse_taken(self, name: str) -> None:
