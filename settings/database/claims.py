@@ -7,7 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Executable, Integer, Update, case, cast, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Executable,
+    Integer,
+    Update,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.clock import database_now
@@ -15,6 +29,9 @@ from settings.database.storable import storable_text
 from settings.database.tables import worker_runs
 
 LONGEST_LEASE_SECONDS = 60.0
+ABANDONED = "abandoned"
+"""Outcome of a run whose lease ran out; it stays until a run ends, and meanwhile no second one is taken over."""
+_LEASE_RAN_OUT = "its lease ran out: its process died, or did not reach the database: "
 _w = worker_runs.c
 
 
@@ -63,38 +80,39 @@ class Claims:
     def claim(self, job: str, *, every: float) -> Claim | None:
         """Return the right to run `job` now, or None when it is not due or another process runs it.
 
-        The grid does not drift: the next moment is one interval after the last, unless that has passed too or the
-        clock went back (a moment more than two intervals ahead).
+        A run whose owner died is due as soon as its lease has run out, however long the interval is; once, so that a
+        job which kills its process does not kill the fleet. The grid does not drift: the next moment is one interval
+        after the last, unless that has passed too or the clock went back (a moment more than two intervals ahead).
         """
-        engine = self._engine()
-        now, lease = database_now(engine.dialect.name), min(every, LONGEST_LEASE_SECONDS)
-        due = or_(_w.due_at <= now, _w.due_at > now + 2 * every)
-        free = or_(_w.lease_until <= now, _w.lease_until > now + 2 * lease)
-        on_grid = (_w.due_at + every > now) & (_w.due_at <= now)
-        values: dict[str, Any] = {
-            "owner": self._owner(), "lease_until": now + lease, "started_at": now, "runs": _w.runs + 1,
-            "due_at": case((on_grid, _w.due_at + every), else_=now + every),
-        }  # fmt: skip
-        wanted = update(worker_runs).where(self._key(job), due, free).values(**values).returning(_w.runs)
-        run = self._run(wanted)
-        if run is None and self._make_row(engine, job):
-            run = self._run(wanted)
-        return None if run is None else Claim(self, job, every, run)
+        now = self._now()
+        return self._claim(job, every, now, or_(_w.due_at <= now, _w.due_at > now + 2 * every, _abandoned(now)))
+
+    def take_over(self, job: str, *, every: float) -> Claim | None:
+        """Return the right to do a run again whose owner died, or None when there is none, or another process has it.
+
+        Args:
+            job: A job that comes due by another clock than this one's, such as a crontab line.
+            every: The seconds for which the claim keeps the other processes from this run.
+        """
+        now = self._now()
+        return self._claim(job, every, now, _abandoned(now))
+
+    def lease_left(self, job: str) -> float | None:
+        """Return the seconds until the lease of a run that has not ended runs out, 0 when it has; None without one."""
+        now = self._now()
+        open_run = (_w.lease_until > now) | _abandoned(now)
+        seconds = self._read(select(_w.lease_until - now).where(self._key(job), open_run))
+        return None if seconds is None else max(0.0, seconds)
 
     def next_in(self, job: str) -> float:
-        """Return the seconds until `job` may be claimed, by the database's clock; 0 when it is due."""
-        engine = self._engine()
-        now = database_now(engine.dialect.name)
-        greatest = func.max if engine.dialect.name == "sqlite" else func.greatest
-        with engine.connect() as connection:
-            seconds = connection.execute(
-                select(greatest(_w.due_at, _w.lease_until) - now).where(self._key(job))
-            ).scalar()
-        return max(0.0, float(seconds or 0.0))
+        """Return the seconds until it is worth asking for `job` again, by the database's clock; 0 when it is due."""
+        now = self._now()
+        moment = case((_w.lease_until > now, _w.lease_until), (_abandoned(now), now), else_=_w.due_at)
+        return max(0.0, self._read(select(moment - now).where(self._key(job))) or 0.0)
 
     def prolong(self, claim: Claim) -> bool:
         """Move the end of a lease that is still this process's."""
-        until = database_now(self._engine().dialect.name) + claim.lease_seconds
+        until = self._now() + claim.lease_seconds
         return self._run(self._mine(claim).values(lease_until=until).returning(_w.runs)) is not None
 
     def release(self, claim: Claim, outcome: str, duration_seconds: float, error: str) -> None:
@@ -102,8 +120,7 @@ class Claims:
 
         A job that took longer than its interval rests until the next point of the grid.
         """
-        now = database_now(self._engine().dialect.name)
-        every = claim.every
+        now, every = self._now(), claim.every
         passed = (now - _w.due_at) / every
         whole = cast(passed, Integer) if self._engine().dialect.name == "sqlite" else func.floor(passed)
         next_point = _w.due_at + every * (whole + 1)
@@ -120,6 +137,27 @@ class Claims:
             rows = connection.execute(select(worker_runs).where(_w.app_name == self._app_name).order_by(_w.job))
             return [dict(row) for row in rows.mappings()]
 
+    def _claim(self, job: str, every: float, now: ColumnElement[float], due: ColumnElement[bool]) -> Claim | None:
+        lease = min(every, LONGEST_LEASE_SECONDS)
+        free = or_(_w.lease_until <= now, _w.lease_until > now + 2 * lease)
+        dead = (_w.lease_until > 0) & (_w.lease_until <= now)
+        on_grid = (_w.due_at + every > now) & (_w.due_at <= now)
+        planned = dead & (_w.due_at > now) & (_w.due_at <= now + 2 * every)
+        values: dict[str, Any] = {
+            "owner": self._owner(), "lease_until": now + lease, "started_at": now, "runs": _w.runs + 1,
+            "due_at": case((on_grid, _w.due_at + every), (planned, _w.due_at), else_=now + every),
+            "outcome": case((dead, ABANDONED), else_=_w.outcome), "failures": _w.failures + case((dead, 1), else_=0),
+            "error": case((dead, literal(_LEASE_RAN_OUT) + _w.owner), else_=_w.error),
+        }  # fmt: skip
+        wanted = update(worker_runs).where(self._key(job), due, free).values(**values).returning(_w.runs)
+        run = self._run(wanted)
+        if run is None and self._make_row(job):
+            run = self._run(wanted)
+        return None if run is None else Claim(self, job, every, run)
+
+    def _now(self) -> ColumnElement[float]:
+        return database_now(self._engine().dialect.name)
+
     def _key(self, job: str) -> ColumnElement[bool]:
         return (_w.app_name == self._app_name) & (_w.job == job)
 
@@ -127,9 +165,9 @@ class Claims:
         held = (_w.owner == self._owner()) & (_w.runs == claim.run) & (_w.lease_until > 0)
         return update(worker_runs).where(self._key(claim.job), held)
 
-    def _make_row(self, engine: Engine, job: str) -> bool:
+    def _make_row(self, job: str) -> bool:
         """Insert the row of a job; False when it is there."""
-        insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(worker_runs)
+        insert = (postgresql if self._engine().dialect.name == "postgresql" else sqlite).insert(worker_runs)
         row = insert.values(app_name=self._app_name, job=job).on_conflict_do_nothing()
         return self._run(row.returning(_w.runs)) is not None
 
@@ -145,3 +183,13 @@ class Claims:
         with engine.execution_options(**level).begin() as connection:
             run: int | None = connection.execute(statement).scalar()
         return run
+
+    def _read(self, question: Executable) -> float | None:
+        with self._engine().connect() as connection:
+            seconds: float | None = connection.execute(question).scalar()
+        return seconds
+
+
+def _abandoned(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Say of a row that its run has not ended, that nobody keeps its lease, and that it may be taken over."""
+    return and_(_w.lease_until > 0, _w.lease_until <= now, _w.outcome.is_distinct_from(ABANDONED))

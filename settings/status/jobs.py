@@ -14,7 +14,7 @@ class JobLine:
     """A job as the fleet sees it; moments in seconds since 1970.
 
     Attributes:
-        outcome: `running`, `overrunning`, `ok`, `failed`, `timeout`, or empty before the first run.
+        outcome: `running`, `overrunning`, `ok`, `failed`, `timeout`, `abandoned` (its process died), or empty.
         owner: Who ran it last, or runs it now.
         processes: How many processes have it.
     """

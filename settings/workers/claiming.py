@@ -31,6 +31,12 @@ class ClaimsLike(Protocol):
     def claim(self, job: str, *, every: float) -> ClaimLike | None:
         """Return the right to run `job` now, or None when it is not due or another process has it."""
 
+    def take_over(self, job: str, *, every: float) -> ClaimLike | None:
+        """Return the right to do a run again whose owner died, or None when there is none."""
+
+    def lease_left(self, job: str) -> float | None:
+        """Return the seconds until it is worth trying to take a run over; None when no run is open."""
+
     def next_in(self, job: str) -> float:
         """Return the seconds until it is worth asking again."""
 

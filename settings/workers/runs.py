@@ -18,6 +18,8 @@ from settings.workers.jobs import Outcome
 logger = logging.getLogger(__name__)
 
 BEATS_PER_LEASE = 3
+BEAT_RETRY_SECONDS = 1.0
+"""After a beat that failed: whoever else waits for the database asks later, and the lease stays here."""
 
 Bound = Callable[..., AbstractContextManager[Any]]
 """Binds fields to the log records of a block: `bound(worker="nightly-report")`."""
@@ -130,8 +132,8 @@ class Watch:
         self._ended.set()
 
     def _keep(self, claim: ClaimLike) -> None:
-        failures = 0
-        while not self._ended.wait(claim.lease_seconds / BEATS_PER_LEASE):
+        failures, pause = 0, claim.lease_seconds / BEATS_PER_LEASE
+        while not self._ended.wait(min(pause, BEAT_RETRY_SECONDS) if failures else pause):
             try:
                 held = claim.heartbeat()
             except Exception as error:  # noqa: BLE001 - any fault of the database; the next beat may succeed

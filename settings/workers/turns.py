@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from settings.backoff import ceiling_seconds
 from settings.workers.board import Board
@@ -20,6 +21,9 @@ FIRST_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 15.0
 MAX_REST_SECONDS = 3600.0
 EARLY_SECONDS = 1.0
+NOTE_RETRY_SECONDS = 1.0
+MOST_NOTE_SECONDS = 60.0
+"""How long a run that ended on another engine's worker keeps it waiting for the database, to be written down there."""
 
 
 class Turns:
@@ -76,7 +80,9 @@ class Turns:
         definition = self._board.definition(name)
         self._board.change(name, next_run=None)
         left = self._seconds_left(definition)
-        pause = left if left > 0 or self._stopping() else self._take_due(definition)
+        if self._stopping():
+            return None
+        pause = self._take_early(definition, left) if left > 0 else self._take_due(definition)
         if self._stopping():
             return None
         pause += self._chance() * definition.jitter if pause > 0 else 0.0
@@ -92,7 +98,7 @@ class Turns:
         result = None
         try:
             if (claim := self._claim_shortly(definition)) is not None:
-                result = self._run_claimed(definition, claim)
+                result = self._run_claimed(definition, claim, patience=MOST_NOTE_SECONDS)
         except Exception as error:  # noqa: BLE001 - as in a turn of our own: said once, and the next tick tries again
             self._away(definition, error)
         return result
@@ -109,6 +115,21 @@ class Turns:
 
     def _take_due(self, definition: JobDefinition) -> float:
         return self._take_claimed(definition) if definition.once else self._take_here(definition)
+
+    def _take_early(self, definition: JobDefinition, left: float) -> float:
+        """Do a cron job's run again whose owner died, long before its next time; else wait for that."""
+        if not definition.once:
+            return left
+        try:
+            lease = self._claims.lease_left(definition.name)
+            self._watch.answered()
+            if lease == 0 and (claim := self._claims.take_over(definition.name, every=definition.claim_seconds())):
+                self._run_claimed(definition, claim)
+                return self._cron_pause(definition)
+        except Exception as error:  # noqa: BLE001 - as where it is claimed
+            return min(left, self._away(definition, error))
+        self._answered(definition)
+        return min(left, lease) if lease else left
 
     def _seconds_left(self, definition: JobDefinition) -> float:
         """Return how long it is until the job's own time, by which a turn may come too early; 0 when it has come."""
@@ -140,16 +161,32 @@ class Turns:
             pause = self._claims.next_in(definition.name) if definition.cron is None else self._cron_pause(definition)
         except Exception as error:  # noqa: BLE001 - whatever keeps the claims away, the job waits and the log says so
             return self._away(definition, error)
-        self._claim_failures[definition.name] = 0
-        self._board.change(definition.name, detail="")
+        self._answered(definition)
         rest = 0.0 if definition.cron is not None else self._rest_seconds(definition)
         return min(max(pause, rest), LONGEST_PAUSE_SECONDS)
 
-    def _run_claimed(self, definition: JobDefinition, claim: ClaimLike) -> RunResult:
+    def _run_claimed(self, definition: JobDefinition, claim: ClaimLike, *, patience: float = inf) -> RunResult:
         self._board.change(definition.name, owner=self._owner())
         result = self._run(definition, claim)
-        claim.finish(result.outcome, result.duration_seconds, result.error)
+        self._write_down(definition, claim, result, self._clock() + patience)
         return result
+
+    def _write_down(self, definition: JobDefinition, claim: ClaimLike, result: RunResult, until: float) -> None:
+        """Give the claim back; while the database is away try again, lest another process do the run once more."""
+        while True:
+            try:
+                claim.finish(result.outcome, result.duration_seconds, result.error)
+            except Exception as error:
+                if self._stopping() or self._clock() >= until:
+                    raise
+                self._sleep(min(self._away(definition, error), NOTE_RETRY_SECONDS))
+            else:
+                return self._answered(definition)
+
+    def _answered(self, definition: JobDefinition) -> None:
+        self._watch.answered()
+        self._claim_failures[definition.name] = 0
+        self._board.change(definition.name, detail="")
 
     def _away(self, definition: JobDefinition, error: Exception) -> float:
         """Say once for all jobs that they wait, and come back with growing pauses."""

@@ -22,9 +22,8 @@ Open = Callable[[], DatabaseManager]
 class FakeClaim:
     """A claim that is always held; notes how the run ended."""
 
-    def __init__(self, job: str, finished: list[tuple[str, str]]) -> None:
-        self.lease_seconds, self._job, self._finished = 60.0, job, finished
-        self.last_error = ""
+    def __init__(self, job: str, claims: "FakeClaims") -> None:
+        self.lease_seconds, self._job, self._claims = 60.0, job, claims
 
     def heartbeat(self) -> bool:
         """Be held."""
@@ -33,8 +32,9 @@ class FakeClaim:
     def finish(self, outcome: str, duration_seconds: float, error: str = "") -> None:
         """Note how the run ended."""
         assert duration_seconds >= 0
-        self._finished.append((self._job, outcome))
-        self.last_error = error
+        assert (outcome == "ok") == (error == "")
+        self._claims.before_finish()
+        self._claims.finished.append((self._job, outcome))
 
 
 class FakeClaims:
@@ -43,6 +43,7 @@ class FakeClaims:
     def __init__(self) -> None:
         self.finished: list[tuple[str, str]] = []
         self.error: Exception | None = None
+        self.before_finish: Callable[[], object] = lambda: None
         self.pauses: dict[str, float] = {}
 
     def claim(self, job: str, *, every: float) -> FakeClaim:
@@ -50,7 +51,18 @@ class FakeClaims:
         assert every > 0
         if self.error is not None:
             raise self.error
-        return FakeClaim(job, self.finished)
+        return FakeClaim(job, self)
+
+    def take_over(self, job: str, *, every: float) -> FakeClaim | None:
+        """Know of no dead owner."""
+        raise AssertionError(f"{job} has no open run to be taken over, every {every} s")
+
+    def lease_left(self, job: str) -> float | None:
+        """Know of no open run."""
+        assert job
+        if self.error is not None:
+            raise self.error
+        return None
 
     def next_in(self, job: str) -> float:
         """Say when to come back."""

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.workers.conftest import threads_named
 class _Lease:
     """A claim whose heartbeats answer as told."""
 
-    lease_seconds = 0.03
+    lease_seconds: float = 0.03
 
     def __init__(self, *answers: bool | Exception) -> None:
         self.beats, self._answers = 0, answers
@@ -56,6 +57,17 @@ def test_heartbeat_outlives_a_fault_of_the_database(caplog: pytest.LogCaptureFix
         wait_until(lambda: claim.beats >= 4)
     assert not watch.lost
     assert caplog.messages == ["Worker job cannot prolong its lease: ConnectionError: away"]
+
+
+def test_beat_that_failed_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fault the next beat does not wait for a third of the lease, so that the lease stays here."""
+    monkeypatch.setattr("settings.workers.runs.BEAT_RETRY_SECONDS", 0.01)
+    claim = _Lease(ConnectionError("away"), ConnectionError("away"), True)
+    claim.lease_seconds = 1.5
+    begin = time.monotonic()
+    with Watch("job", claim=claim, timeout=None, on_overrun=lambda: None):
+        wait_until(lambda: claim.beats == 3)
+    assert 0.4 < time.monotonic() - begin < 1.2  # the first after half a second; the third would come after 1.5
 
 
 def test_limit_is_reported_once() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from settings.workers.board import Board
 from settings.workers.claiming import ClaimsWatch
@@ -135,6 +136,54 @@ def test_cron_job_of_the_fleet_runs_once_when_it_fires(open_database: Open, monk
     pauses = [table.take() for table in tables]
     assert sum(table.ran for table in tables) == 1
     assert all(0 < pause <= 60 for pause in pauses)
+
+
+def test_cron_job_whose_owner_died_is_done_again_before_its_next_time(open_database: Open) -> None:
+    """Another process takes the run over as soon as the lease has run out, not the next night."""
+    database = open_database()
+    assert claims_of(database, "dead").claim("job", every=40000)
+    table = _Table(claims_of(database, "heir"))
+    table.job(cron="0 3 29 2 *", once=True)
+    assert (40 < table.take() <= 60, table.ran) == (True, 0)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE worker_runs SET lease_until = lease_until - 61"))
+    assert (table.take(), table.ran) == (60, 1)
+    assert (table.take(), table.ran) == (60, 1)
+    (row,) = claims_of(database, "heir").history()
+    assert (row["outcome"], row["owner"], row["failures"]) == ("ok", "heir", 1)
+
+
+def test_end_of_a_run_is_written_down_once_the_database_is_back() -> None:
+    """The claim is given back after an outage; otherwise another process would do the run again."""
+    claims, refusals = FakeClaims(), [ConnectionError("away")] * 3
+
+    def refuse() -> None:
+        if refusals:
+            raise refusals.pop()
+
+    claims.before_finish = refuse
+    table = _Table(claims)
+    table.job(every=3600, once=True)
+    table.take()
+    assert (claims.finished, table.ran) == ([("job", "ok")], 1)
+    assert table.slept[1:] == [0.25, 0.5, 1.0]
+    assert table.board.status("job").detail == ""
+
+
+def test_end_of_a_run_keeps_another_engine_waiting_for_a_minute_at_most() -> None:
+    """A worker of Celery is not held for as long as the database is away."""
+    claims = FakeClaims()
+    table = _Table(claims)
+
+    def refuse() -> None:
+        table.now += 30
+        raise ConnectionError("away")
+
+    claims.before_finish = refuse
+    table.job(every=3600, once=True)
+    assert table.turns.run_due("job") is None
+    assert (table.ran, table.now) == (1, 60)
+    assert table.board.status("job").detail.startswith("waits")
 
 
 def test_tick_that_comes_a_moment_early_waits_for_its_time() -> None:
