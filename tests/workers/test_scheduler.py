@@ -4,13 +4,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 
 import flask
 import pytest
 
 from settings.probe import HealthStatus
-from settings.workers.diagnosis import WorkerDefinitionError
 from tests.servers import wait_until
 from tests.workers.conftest import FakeClaims, MakeWorkers, threads_named
 
@@ -216,56 +214,6 @@ def test_forked_child_runs_nothing_until_it_starts(make_workers: MakeWorkers) ->
             time.sleep(0.01)
         os._exit(0 if idle and workers.jobs()[0].runs else 1)
     assert os.waitpid(child, 0)[1] == 0
-
-
-def _generator() -> object:
-    yield 1
-
-
-@pytest.mark.parametrize(
-    ("function", "options", "words"),
-    [
-        (lambda: None, {"every": 1}, "no usable name"),
-        (lambda: None, {"name": " ", "every": 1}, "no usable name"),
-        (lambda: None, {"name": "x" * 201, "every": 1}, "longer than 200"),
-        (lambda: None, {"name": "x"}, "neither every nor cron"),
-        (lambda: None, {"name": "x", "every": 1, "cron": "* * * * *"}, "both every and cron"),
-        (lambda: None, {"name": "x", "every": 0}, "every=0 is no number of seconds"),
-        (lambda: None, {"name": "x", "every": -1}, "every=-1"),
-        (lambda: None, {"name": "x", "every": float("nan")}, "every=nan"),
-        (lambda: None, {"name": "x", "every": float("inf")}, "every=inf"),
-        (lambda: None, {"name": "x", "every": "30"}, "every='30'"),
-        (lambda: None, {"name": "x", "every": True}, "every=True"),
-        (lambda: None, {"name": "x", "every": 1, "timeout": 0}, "timeout=0"),
-        (lambda: None, {"name": "x", "every": 1, "jitter": -1}, "jitter=-1"),
-        (lambda: None, {"name": "x", "cron": "61 * * * *"}, "cron='61"),
-        (lambda: None, {"name": "x", "cron": "0 0 31 2 *"}, "never fires"),
-        (lambda: None, {"name": "x", "cron": 5}, "is no text"),
-        (lambda _needed: None, {"name": "x", "every": 1}, "needs arguments"),
-        (_generator, {"every": 1}, "is a generator"),
-        (3, {"name": "x", "every": 1}, "cannot be called"),
-    ],
-)
-def test_job_that_cannot_be_right_is_refused(
-    make_workers: MakeWorkers, function: Callable[..., object], options: dict[str, object], words: str
-) -> None:
-    """Each mistake is an error that names the job, the cause and a fix, when the job is written."""
-    workers = make_workers()
-    with pytest.raises(WorkerDefinitionError) as caught:
-        workers.worker(function, **options)  # type: ignore[call-overload] # wrong on purpose
-    assert words in str(caught.value)
-    assert caught.value.fix
-    assert workers.jobs() == []
-
-
-def test_name_is_taken_once(make_workers: MakeWorkers) -> None:
-    """Two jobs, or a job and a task, of one name are refused."""
-    workers = make_workers()
-    workers.worker(lambda: None, every=1, name="taken")
-    with pytest.raises(WorkerDefinitionError, match="already"):
-        workers.worker(lambda: None, every=1, name="taken")
-    with pytest.raises(WorkerDefinitionError, match="already"):
-        workers.task(lambda: None, name="taken")
 
 
 def test_cron_job_is_planned_at_its_time(make_workers: MakeWorkers) -> None:
