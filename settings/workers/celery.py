@@ -6,16 +6,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from celery import Celery, signals
-from celery.schedules import BaseSchedule, schedstate, schedule
 
 from settings.problems import BootstrapError, mask_url
+from settings.workers.beat import beat_entries
 from settings.workers.broker import unusable_broker
-from settings.workers.cron import Cron
 from settings.workers.jobs import JobDefinition
 from settings.workers.model import WorkersSettings
 from settings.workers.patience import outlive_the_broker
@@ -27,31 +25,12 @@ from settings.workers.tasks import Task, TaskReceipt
 log = logging.getLogger(__name__)
 
 LONGEST_TASK_SECONDS = 1800
-"""A task without a time limit of its own is ended after this; the broker hands it out anew a minute later."""
+"""A task without a time limit of its own is ended after this."""
+HANDED_OUT_AGAIN_SECONDS = 60
+"""How long after the longest time limit the broker hands out anew what nobody has acknowledged."""
 RESULT_SECONDS = 3600
-SHORTEST_EXPIRY_SECONDS = 1.0
 CHATTY = ("celery.utils.functional", "celery.worker.strategy", "celery.app.trace")
 """Loggers that tell of each task at INFO or DEBUG, with its arguments, which may hold what no log should."""
-
-
-class CronSchedule(BaseSchedule):  # type: ignore[misc] # Celery ships no types
-    """A crontab line for Celery's beat, read as the rest of this package reads it."""
-
-    def __init__(self, cron: Cron, **options: Any) -> None:
-        super().__init__(**options)
-        self.cron = cron
-
-    def is_due(self, last_run_at: datetime) -> schedstate:
-        """Return whether the line has fired since the last run, and the seconds until beat should look again."""
-        now = datetime.now(UTC)
-        due = self.cron.next_after(last_run_at.astimezone(UTC)) <= now
-        return schedstate(due, (self.cron.next_after(now) - now).total_seconds())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CronSchedule) and other.cron.text == self.cron.text
-
-    def __hash__(self) -> int:
-        return hash(self.cron.text)
 
 
 class CeleryEngine:
@@ -60,31 +39,26 @@ class CeleryEngine:
     Args:
         app: The Celery application.
         runner: Gives each call of a task its context.
-        run_due: Claims and runs a job by its name.
+        run_due: Claims and runs a job by its name; with `only_lost`, only a run whose process died.
         publisher: Sends calls within bounded time.
     """
 
     where = "runs on Celery workers"
 
     def __init__(
-        self, app: Celery, *, runner: Runner, run_due: Callable[[str], RunResult | None], publisher: BrokerPublisher
+        self, app: Celery, *, runner: Runner, run_due: Callable[..., RunResult | None], publisher: BrokerPublisher
     ) -> None:
         self.app, self._runner, self._run_due, self._publisher = app, runner, run_due, publisher
 
     def add_job(self, definition: JobDefinition) -> None:
         """Make a task of a job and let beat send it; two beats are safe, since each run is claimed."""
 
-        def run() -> str:
-            return self._job(definition.name)
+        def run(*, only_lost: bool = False) -> str:
+            return self._job(definition.name, only_lost=only_lost)
 
-        self._register(definition.name, run, {})
-        every = definition.interval_seconds()
-        self.app.conf.beat_schedule[definition.name] = {
-            "task": definition.name,
-            "schedule": schedule(every) if definition.cron is None else CronSchedule(definition.cron),
-            # what nobody took before the next tick is of no use any more
-            "options": {"expires": max(every, SHORTEST_EXPIRY_SECONDS), "ignore_result": True},
-        }
+        longer = (definition.timeout or 0) + HANDED_OUT_AGAIN_SECONDS
+        self._register(definition.name, run, {"time_limit": longer} if longer > LONGEST_TASK_SECONDS else {})
+        self.app.conf.beat_schedule.update(beat_entries(definition))
 
     def add_task(self, task: Task) -> None:
         """Make a Celery task of a task."""
@@ -101,9 +75,13 @@ class CeleryEngine:
     def _register(self, name: str, run: Callable[..., object], options: dict[str, Any]) -> None:
         # `throws`: the failure is in the log already, with its traceback; Celery notes it in a line.
         self.app.task(run, name=name, shared=False, throws=(Exception,), typing=False, **options)
+        transport = self.app.conf.broker_transport_options
+        if "visibility_timeout" in transport:  # a task that may take longer would be handed out while it runs
+            wanted = options.get("time_limit", 0) + HANDED_OUT_AGAIN_SECONDS
+            transport["visibility_timeout"] = max(transport["visibility_timeout"], wanted)
 
-    def _job(self, name: str) -> str:
-        result = self._run_due(name)
+    def _job(self, name: str, *, only_lost: bool) -> str:
+        result = self._run_due(name, only_lost=only_lost)
         return "not due" if result is None else _ended(result)
 
 
@@ -165,13 +143,14 @@ def build_celery(
 
 def _configuration(url: str, app_name: str) -> dict[str, Any]:
     redis = url.startswith(REDIS)
+    patience = {"visibility_timeout": LONGEST_TASK_SECONDS + HANDED_OUT_AGAIN_SECONDS}
     return {
         "broker_url": url,
         "result_backend": url if redis else None,
         "result_expires": RESULT_SECONDS,
         "task_ignore_result": True,
         "task_default_queue": app_name,
-        "broker_transport_options": {"visibility_timeout": LONGEST_TASK_SECONDS + 60} if redis else {},
+        "broker_transport_options": patience if redis else {},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "task_serializer": "json",

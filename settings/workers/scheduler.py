@@ -174,9 +174,14 @@ class Workers:
             for task in self._tasks.values():
                 engine.add_task(task)
 
-    def run_due(self, name: str) -> RunResult | None:
-        """Claim and run a job here and now, and return how it went; None when it is not due, or cannot be claimed."""
-        return self._turns.run_due(name)
+    def run_due(self, name: str, *, only_lost: bool = False) -> RunResult | None:
+        """Claim and run a job here and now, and return how it went; None when it is not due, or cannot be claimed.
+
+        Args:
+            name: The job.
+            only_lost: Whether it is due only when the process that ran it last died in the run.
+        """
+        return self._turns.run_due(name, only_lost=only_lost)
 
     def jobs(self) -> list[JobStatus]:
         """Return how each job is doing, as seen from this process."""

@@ -92,12 +92,13 @@ class Turns:
     def _note_next(self, name: str, pause: float) -> None:
         self._board.change(name, next_run=self._fires.get(name, datetime.now(UTC) + timedelta(seconds=pause)))
 
-    def run_due(self, name: str) -> RunResult | None:
+    def run_due(self, name: str, *, only_lost: bool = False) -> RunResult | None:
         """Claim and run a job now, for an engine that keeps the time itself; None without its turn."""
         definition = self._board.definition(name)
         result = None
         try:
-            if (claim := self._claim_shortly(definition)) is not None:
+            claim = self._claim_lost(definition) if only_lost else self._claim_shortly(definition)
+            if claim is not None:
                 result = self._run_claimed(definition, claim, patience=MOST_NOTE_SECONDS)
         except Exception as error:  # noqa: BLE001 - as in a turn of our own: said once, and the next tick tries again
             self._away(definition, error)
@@ -113,6 +114,11 @@ class Turns:
             claim = self._claims.claim(definition.name, every=every)
         return claim
 
+    def _claim_lost(self, definition: JobDefinition) -> ClaimLike | None:
+        claim = self._claims.take_over(definition.name, every=definition.claim_seconds())
+        self._watch.answered()
+        return claim
+
     def _take_due(self, definition: JobDefinition) -> float:
         return self._take_claimed(definition) if definition.once else self._take_here(definition)
 
@@ -122,8 +128,7 @@ class Turns:
             return left
         try:
             lease = self._claims.lease_left(definition.name)
-            self._watch.answered()
-            if lease == 0 and (claim := self._claims.take_over(definition.name, every=definition.claim_seconds())):
+            if lease == 0 and (claim := self._claim_lost(definition)) is not None:
                 self._run_claimed(definition, claim)
                 return self._cron_pause(definition)
         except Exception as error:  # noqa: BLE001 - as where it is claimed

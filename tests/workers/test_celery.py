@@ -1,252 +1,17 @@
-"""Celery as the engine: real workers and real beats on a real Redis, under the same context and claims."""
+"""Celery as the engine: what it is configured with, what jobs and tasks become, what reaches it when they fail."""
 
-import contextlib
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from celery import Celery
-from hypothesis import given
-from hypothesis import strategies as st
 
-from settings.database.tables import metadata
 from settings.problems import BootstrapError
-from settings.workers.celery import CronSchedule, build_celery
-from settings.workers.cron import Cron
+from settings.workers.celery import build_celery
 from settings.workers.model import WorkersSettings
 from settings.workers.runs import RunResult
 from settings.workers.scheduler import Workers
-from tests.running import environment
-from tests.servers import PostgresServer, RedisServer, process_tree, signal_tree, wait_until
+from tests.servers import wait_until
 from tests.workers.conftest import FakeClaims, MakeWorkers
-
-APPLICATION = """
-import logging, os, pathlib, sys, time
-import flask
-from settings.boot.names import ProcessName
-from settings.database.alerts import Alerts
-from settings.database.claims import Claims
-from settings.database.manager import DatabaseManager, SmartConnectionManager
-from settings.database.model import DatabaseSettings
-from settings.database.retention import Retention
-from settings.workers.builtin import register_builtin
-from settings.workers.celery import build_celery
-from settings.workers.context import ApplicationContextManager
-from settings.workers.model import WorkersSettings
-from settings.workers.performance import PerformanceMonitor
-from settings.workers.scheduler import Workers
-
-logging.basicConfig(level=logging.INFO, format="%(levelname)s %(processName)s %(message)s")
-connections = DatabaseSettings(url=os.environ["TEST_DATABASE"], wait=5, fallback_url=None)
-database = DatabaseManager(SmartConnectionManager(connections, app_name="tests", strict=True))
-name, notes = ProcessName(), pathlib.Path(os.environ["TEST_NOTES"])
-claims = Claims(lambda: database.engine, app_name="tests", owner=name)
-context = ApplicationContextManager(flask.Flask("tests"), cleanup=database.remove_session)
-settings = WorkersSettings(
-    engine="celery", broker_url=os.environ["TEST_BROKER"], health_interval=1, performance_interval=1,
-    cleanup_interval=1, grace=1,
-)
-workers = Workers(settings, context=context, claims=claims, owner=name)
-monitor = PerformanceMonitor(latency_threshold_ms=1000, error_rate_threshold=0.05)
-
-def note(word):
-    with notes.open("a") as lines:
-        lines.write(f"{word} {os.getpid()} {time.time()} {flask.has_app_context()}\\n")
-
-register_builtin(
-    workers, settings, look=lambda: note("look"), monitor=monitor, alerts=Alerts(lambda: database.engine),
-    retention=Retention(lambda: database.engine),
-)
-celery, publisher = build_celery(workers, settings, app_name="tests")
-celery.conf.broker_transport_options = {"visibility_timeout": 4}
-
-@workers.worker(every=1, jitter=0)
-def own():
-    note("own")
-
-@workers.task
-def slow(seconds):
-    note("slow-began")
-    time.sleep(seconds)
-    note("slow-ended")
-
-@workers.task
-def fails():
-    raise ValueError("as it should")
-"""
-
-
-class CeleryFleet:
-    """Workers and beats of one application, with all that they note and print."""
-
-    def __init__(self, folder: Path, database: str, broker: str) -> None:
-        (folder / "fleet_app.py").write_text(APPLICATION)
-        self.folder, self._notes = folder, folder / "notes"
-        variables = {"TEST_DATABASE": database, "TEST_BROKER": broker, "TEST_NOTES": self._notes}
-        self._environment = environment(**variables)
-        self._environment["PYTHONPATH"] += f":{folder}"
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._client = Celery("client", broker=broker, set_as_current=False)
-
-    def start(self, kind: str, number: int) -> None:
-        """Start a worker with two processes, or a beat."""
-        options = ["-c", "2", "-n", f"{kind}{number}@tests", "--without-gossip", "--without-mingle"]
-        options = options if kind == "worker" else []
-        with (self.folder / f"{kind}{number}.log").open("ab") as log:
-            self.processes[f"{kind}{number}"] = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "fleet_app:celery", kind, *options], cwd=self.folder,
-                env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-
-    def times(self, word: str) -> list[float]:
-        """Return when a word was noted."""
-        lines = self._notes.read_text().splitlines() if self._notes.exists() else []
-        assert all(line.endswith("True") for line in lines)
-        return [float(line.split()[2]) for line in lines if line.split()[0] == word]
-
-    def pids(self, word: str) -> list[int]:
-        """Return the processes that noted a word."""
-        lines = self._notes.read_text().splitlines() if self._notes.exists() else []
-        return [int(line.split()[1]) for line in lines if line.split()[0] == word]
-
-    def log(self) -> str:
-        """Return what all of them printed."""
-        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
-
-    def delay(self, task: str, *arguments: object) -> None:
-        """Publish a call of a task."""
-        self._client.send_task(task, args=arguments, queue="tests", ignore_result=True)
-
-    def close(self) -> None:
-        """Kill all of them."""
-        self._client.close()
-        for each in self.processes.values():
-            signal_tree(each.pid, signal.SIGKILL)
-            each.wait()
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[RedisServer]:
-    """A Redis of this module's own."""
-    server = RedisServer().start()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def fleet(
-    postgres: PostgresServer, broker: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CeleryFleet]:
-    """Two workers and two beats, which run until the module ends."""
-    from sqlalchemy import create_engine
-
-    url = postgres.new_database()
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
-    metadata.create_all(engine)
-    engine.dispose()
-    fleet = CeleryFleet(tmp_path_factory.mktemp("celery"), url, broker.url())
-    for kind in ("worker", "beat"):
-        for number in (1, 2):
-            fleet.start(kind, number)
-    with contextlib.closing(fleet):
-        # the first runs come late while four processes start on a busy machine
-        wait_until(lambda: len(fleet.times("own")) > 1, seconds=60, what=f"a first run\n{fleet.log()}")
-        yield fleet
-
-
-def _runs_once_a_second(fleet: CeleryFleet, word: str, *, runs: int = 3) -> None:
-    before = len(fleet.times(word))
-    wait_until(lambda: len(fleet.times(word)) > before + runs, seconds=60, what=f"{word} to run\n{fleet.log()}")
-    times = fleet.times(word)[before:]
-    average = (times[-1] - times[0]) / (len(times) - 1)
-    # two beats without claims would halve it; a tick refused for coming a moment early would double it
-    assert 0.8 < average < 1.8, times
-
-
-def test_jobs_run_once_each_interval_with_two_beats(fleet: CeleryFleet, postgres: PostgresServer) -> None:
-    """The built-in jobs and the application's own run once each interval, in a context."""
-    _runs_once_a_second(fleet, "own")
-    _runs_once_a_second(fleet, "look", runs=2)
-
-
-def test_failing_task_is_logged_once(fleet: CeleryFleet) -> None:
-    """A task that raises leaves one error with its traceback, and Celery counts it as failed."""
-    fleet.delay("fails")
-    wait_until(lambda: "Worker fails failed" in fleet.log(), what=f"a failure\n{fleet.log()}")
-    log = fleet.log()
-    assert log.count("ERROR") == 1
-    assert log.count("Worker fails failed: ValueError: as it should") == 1
-    assert log.count("Traceback") == 1
-
-
-@pytest.mark.full
-def test_task_whose_process_is_killed_runs_again(fleet: CeleryFleet) -> None:
-    """SIGKILL in the middle of a task: another process runs it from its beginning."""
-    fleet.delay("slow", 1)
-    wait_until(lambda: len(fleet.times("slow-began")) == 1, what="the task to begin")
-    os.kill(fleet.pids("slow-began")[0], signal.SIGKILL)
-    wait_until(lambda: len(fleet.times("slow-ended")) == 1, what=f"the task to end\n{fleet.log()}")
-    assert len(fleet.times("slow-began")) == 2
-
-
-@pytest.mark.full
-def test_other_beat_goes_on_when_one_is_killed(fleet: CeleryFleet) -> None:
-    """With one beat dead the jobs run on, still once each interval."""
-    fleet.processes["beat1"].kill()
-    fleet.processes["beat1"].wait()
-    _runs_once_a_second(fleet, "own")
-
-
-@pytest.mark.full
-def test_all_resume_after_an_outage_of_redis(fleet: CeleryFleet, broker: RedisServer) -> None:
-    """Redis killed and back: workers and beat go on by themselves."""
-    broker.kill()
-    time.sleep(1)  # the outage itself
-    broker.start()
-    _runs_once_a_second(fleet, "own", runs=3)
-    assert [name for name, each in fleet.processes.items() if each.poll() is not None] == ["beat1"]
-
-
-@pytest.mark.full
-def test_sigterm_ends_within_the_grace_time(fleet: CeleryFleet) -> None:
-    """A worker in a long task and a beat end soon after the grace time of a second, and the task is not lost."""
-    worker = next(number for number in (1, 2) if fleet.processes[f"worker{number}"].poll() is None)
-    begun = len(fleet.times("slow-began"))
-    fleet.delay("slow", 30)
-    wait_until(lambda: len(fleet.times("slow-began")) > begun, what="the task to begin")
-    begin = time.monotonic()
-    for name in (f"worker{worker}", "beat2"):
-        fleet.processes[name].terminate()
-    for name in (f"worker{worker}", "beat2"):
-        fleet.processes[name].wait(20)
-    assert time.monotonic() - begin < 6
-    fleet.start("worker", 3)
-    wait_until(lambda: len(fleet.times("slow-began")) > begun + 1, what=f"the task to run again\n{fleet.log()}")
-
-
-@pytest.mark.full
-@pytest.mark.timeout(200)
-def test_worker_that_is_killed_with_its_task_is_replaced(fleet: CeleryFleet) -> None:
-    """A whole worker dies by SIGKILL in a task: the other worker runs it again."""
-    begun, ended = len(fleet.times("slow-began")), len(fleet.times("slow-ended"))
-    fleet.delay("slow", 1.5)
-    wait_until(lambda: len(fleet.times("slow-began")) > begun, what="the task to begin")
-    victim = next(each for each in fleet.processes.values() if fleet.pids("slow-began")[-1] in process_tree(each.pid))
-    signal_tree(victim.pid, signal.SIGKILL)
-    victim.wait()
-    # kombu looks for messages of dead workers each 100 s
-    wait_until(lambda: len(fleet.times("slow-ended")) > ended, seconds=150, what=f"the task to end\n{fleet.log()}")
-
-
-def test_no_process_complains_of_its_context(fleet: CeleryFleet) -> None:
-    """In all that the fleet printed there is no word of a missing context."""
-    assert "outside of" not in fleet.log()
 
 
 def _built(make_workers: MakeWorkers, url: str = "memory://", **options: object) -> tuple[Workers, Celery]:
@@ -256,17 +21,16 @@ def _built(make_workers: MakeWorkers, url: str = "memory://", **options: object)
 
 
 def test_every_job_is_a_task_and_an_entry_of_beat(make_workers: MakeWorkers) -> None:
-    """Jobs registered before and after are there under their own names, with an expiry and their schedule."""
+    """Jobs registered before and after are there under their own names."""
     workers = make_workers()
     workers.worker(lambda: None, every=30, name="before")
     app, _ = build_celery(workers, WorkersSettings(engine="celery", broker_url="memory://"), app_name="orders")
     workers.worker(lambda: None, cron="0 3 * * *", name="after")
     entries = app.conf.beat_schedule
-    assert {name: entry["task"] for name, entry in entries.items()} == {"before": "before", "after": "after"}
+    assert {name: entry["task"] for name, entry in entries.items()} == {
+        "before": "before", "after": "after", "after (take over)": "after",
+    }  # fmt: skip
     assert {"before", "after"} <= set(app.tasks)
-    assert entries["before"]["options"]["expires"] == 30
-    assert entries["before"]["schedule"].run_every == timedelta(seconds=30)
-    assert entries["after"]["schedule"] == CronSchedule(Cron("0 3 * * *"))
 
 
 def test_celery_is_configured_from_the_settings(make_workers: MakeWorkers) -> None:
@@ -279,6 +43,18 @@ def test_celery_is_configured_from_the_settings(make_workers: MakeWorkers) -> No
     }  # fmt: skip
     assert {name: app.conf[name] for name in wanted} == wanted
     assert app.conf.task_time_limit < app.conf.broker_transport_options["visibility_timeout"]
+
+
+def test_task_that_may_take_long_is_not_handed_out_while_it_runs(make_workers: MakeWorkers) -> None:
+    """The broker waits for longer than the longest time limit of a task or job before it gives it to another worker."""
+    workers, app = _built(make_workers, "redis://broker:6379/3")
+    assert app.conf.broker_transport_options["visibility_timeout"] == 1860
+    workers.task(lambda: None, name="quick", timeout=5)
+    assert app.conf.broker_transport_options["visibility_timeout"] == 1860
+    workers.task(lambda: None, name="slow", timeout=7200)
+    assert app.tasks["slow"].time_limit < app.conf.broker_transport_options["visibility_timeout"]
+    workers.worker(lambda: None, name="nightly", cron="0 3 * * *", timeout=20_000)
+    assert 20_000 < app.tasks["nightly"].time_limit < app.conf.broker_transport_options["visibility_timeout"]
 
 
 def test_celery_without_a_broker_is_refused(make_workers: MakeWorkers) -> None:
@@ -327,17 +103,6 @@ def test_job_waits_while_the_claims_are_away(make_workers: MakeWorkers, claims: 
     assert app.tasks["waits"]() == "not due"
     claims.error = None
     assert app.tasks["waits"]() == "ok"
-
-
-BOUNDS = (datetime(2020, 1, 1), datetime(2035, 1, 1))  # noqa: DTZ001 - Hypothesis takes them naive
-
-
-@given(st.datetimes(*BOUNDS, timezones=st.just(UTC)))
-def test_cron_schedule_agrees_with_cron(moment: datetime) -> None:
-    """Beat is told that a line is due exactly when it has fired since the last run."""
-    cron = Cron("*/7 3 * * 1-5")
-    due, _ = CronSchedule(cron).is_due(moment)
-    assert due is (cron.next_after(moment) <= datetime.now(UTC))
 
 
 def test_outcome_of_a_run() -> None:
