@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from settings.database.storable import storable, storable_number, storable_text
 from settings.database.tables import OPEN, now, performance_alerts
+from settings.database.writing import single_statement
 
 log = logging.getLogger(__name__)
 _a = performance_alerts.c
@@ -119,11 +120,11 @@ class Alerts:
                 "updated_at": moment,
             },
         )
-        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        with single_statement(engine).begin() as connection:
             return dict(connection.execute(statement.returning(*performance_alerts.c)).mappings().one())
 
     def _update(self, where: ColumnElement[bool], values: Mapping[str, object]) -> int:
-        with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        with single_statement(self._engine()).begin() as connection:
             return connection.execute(update(performance_alerts).where(where).values(**values)).rowcount
 
     def _tell(self, row: Row) -> None:

@@ -4,6 +4,7 @@ No leader and no held connection: whoever updates the row of a job owns this run
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from settings.database.clock import database_now
 from settings.database.storable import storable_text
 from settings.database.tables import worker_runs
+from settings.database.writing import single_statement
 
 LONGEST_LEASE_SECONDS = 60.0
+LONGEST_ANSWER_SECONDS = 10.0
+"""A database that is silent for so long counts as away: who waits for it must be able to say so."""
+LONGEST_ERROR = 1000
 ABANDONED = "abandoned"
 """Outcome of a run whose lease ran out; it stays until a run ends, and meanwhile no second one is taken over."""
 _LEASE_RAN_OUT = "its lease ran out: its process died, or did not reach the database: "
@@ -72,10 +77,18 @@ class Claims:
         engine: Returns the engine in use.
         app_name: First half of every key, so that two applications may share a database.
         owner: Returns the name of this process, such as `host:pid:token`; a forked child has its own.
+        within: Lets all questions of a with block end after so many seconds; without it a frozen server is waited for.
     """
 
-    def __init__(self, engine: Callable[[], Engine], *, app_name: str, owner: Callable[[], str]) -> None:
-        self._engine, self._app_name, self._owner = engine, app_name, owner
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        *,
+        app_name: str,
+        owner: Callable[[], str],
+        within: Callable[[float], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._engine, self._app_name, self._owner, self._within = engine, app_name, owner, within
 
     def claim(self, job: str, *, every: float) -> Claim | None:
         """Return the right to run `job` now, or None when it is not due or another process runs it.
@@ -126,7 +139,8 @@ class Claims:
         next_point = _w.due_at + every * (whole + 1)
         values = {
             "lease_until": 0.0, "finished_at": now, "outcome": outcome, "duration_seconds": duration_seconds,
-            "error": storable_text(error) or None, "due_at": case((_w.due_at <= now, next_point), else_=_w.due_at),
+            "error": storable_text(error, LONGEST_ERROR) or None,
+            "due_at": case((_w.due_at <= now, next_point), else_=_w.due_at),
             "failures": _w.failures + (1 if outcome == "failed" else 0),
         }  # fmt: skip
         self._run(self._mine(claim).values(**values).returning(_w.runs))
@@ -173,19 +187,12 @@ class Claims:
 
     def _run(self, statement: Executable) -> int | None:
         """Run one statement in a transaction of its own and return the number of the run, or None."""
-        engine = self._engine()
-        # READ COMMITTED: who waited for another's claim must see it, and not fail for it.
-        level = (
-            {"isolation_level": "READ COMMITTED"}
-            if engine.dialect.name == "postgresql"
-            else {"sqlite_begin": "IMMEDIATE"}
-        )
-        with engine.execution_options(**level).begin() as connection:
+        with self._within(LONGEST_ANSWER_SECONDS), single_statement(self._engine()).begin() as connection:
             run: int | None = connection.execute(statement).scalar()
         return run
 
     def _read(self, question: Executable) -> float | None:
-        with self._engine().connect() as connection:
+        with self._within(LONGEST_ANSWER_SECONDS), self._engine().connect() as connection:
             seconds: float | None = connection.execute(question).scalar()
         return seconds
 

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -85,6 +85,10 @@ class DatabaseManager:
         """Roll back and return the session of the running application context, if it has one."""
         self._sessions.remove()
 
+    def within(self, seconds: float | None) -> AbstractContextManager[None]:
+        """Let everything that this thread asks the database in the with block end `seconds` from now, also by force."""
+        return self._connections.watchdog.within(seconds)
+
     def ping(self, timeout: float | None = None) -> Reading:
         """Ask the database once; never raises for a fault of it.
 
@@ -95,7 +99,7 @@ class DatabaseManager:
         """
         begin = time.perf_counter()
         try:
-            with self._connections.watchdog.within(timeout):
+            with self.within(timeout):
                 ask(self.engine, places=self._connections.places(), timeout=timeout)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is diagnosed, and shown when unknown
             config = self.result.config

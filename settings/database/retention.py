@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, func, lit
 
 from settings.database.clock import database_now
 from settings.database.tables import now, performance_alerts, process_snapshots, worker_runs
+from settings.database.writing import single_statement
 
 log = logging.getLogger(__name__)
 BATCH = 1000
@@ -82,5 +83,5 @@ class Retention:
         row: ColumnElement[Any] = literal_column("rowid" if engine.dialect.name == "sqlite" else "ctid")
         keys: list[ColumnElement[Any]] = [*table.primary_key.columns] or [row]
         chosen = select(*keys).select_from(table).where(old).limit(batch)
-        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        with single_statement(engine).begin() as connection:
             return connection.execute(delete(table).where(tuple_(*keys).in_(chosen))).rowcount

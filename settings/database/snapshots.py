@@ -1,6 +1,7 @@
 """What each serving process says of itself: one row a process, merged by whoever shows the whole fleet."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from settings.database.clock import database_now
 from settings.database.storable import storable
 from settings.database.tables import process_snapshots
+from settings.database.writing import single_statement
 
+LONGEST_WRITE_SECONDS = 5.0
 _s = process_snapshots.c
 
 
@@ -41,10 +44,17 @@ class Snapshots:
     Args:
         engine: Returns the engine in use.
         app_name: First half of every key, so that two applications may share a database.
+        within: Lets all statements of a with block end after so many seconds; without it a frozen server is waited for.
     """
 
-    def __init__(self, engine: Callable[[], Engine], *, app_name: str) -> None:
-        self._engine, self._app_name = engine, app_name
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        *,
+        app_name: str,
+        within: Callable[[float], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._engine, self._app_name, self._within = engine, app_name, within
 
     def write(self, process: str, host: str, pid: int, body: Mapping[str, Any]) -> None:
         """Replace the row of a process; the moment is the database's, and what no database can hold is replaced."""
@@ -52,7 +62,7 @@ class Snapshots:
         insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(process_snapshots)
         said = {"host": host[:100], "pid": pid, "written_at": database_now(engine.dialect.name), "body": storable(body)}
         statement = insert.values(app_name=self._app_name, process=process, **said)
-        with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        with self._within(LONGEST_WRITE_SECONDS), single_statement(engine).begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=[_s.app_name, _s.process], set_=said))
 
     def read(self, max_age_seconds: float) -> list[Snapshot]:
@@ -70,5 +80,5 @@ class Snapshots:
     def forget(self, process: str) -> None:
         """Delete the row of a process that ends."""
         own = (_s.app_name == self._app_name) & (_s.process == process)
-        with self._engine().execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        with single_statement(self._engine()).begin() as connection:
             connection.execute(delete(process_snapshots).where(own))

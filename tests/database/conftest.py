@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from settings.database.manager import DatabaseManager, SmartConnectionManager
+from settings.database.migrations import MigrationManager
 from settings.database.model import DatabaseSettings
 from tests.proxy import TcpProxy
 
@@ -27,6 +29,16 @@ def open_database() -> Iterator[Open]:
     yield make
     for each in opened:
         each.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, open_database: Callable[..., Any]) -> Engine:
+    """An engine on a database with the schema, of each kind."""
+    kind = "postgres_url" if request.param == "postgresql" else "tmp_path"
+    place = request.getfixturevalue(kind)
+    made: Engine = open_database(url=place if request.param == "postgresql" else f"sqlite:///{place}/app.db").engine
+    assert MigrationManager(made).ensure_tables_exist().status == "ok"
+    return made
 
 
 class PatientProxy(TcpProxy):

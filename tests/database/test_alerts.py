@@ -14,16 +14,6 @@ from settings.database.migrations import MigrationManager
 from settings.database.tables import performance_alerts
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, open_database: Callable[..., Any]) -> Engine:
-    """An engine on a database with the schema, of each kind."""
-    kind = "postgres_url" if request.param == "postgresql" else "tmp_path"
-    place = request.getfixturevalue(kind)
-    made: Engine = open_database(url=place if request.param == "postgresql" else f"sqlite:///{place}/app.db").engine
-    assert MigrationManager(made).ensure_tables_exist().status == "ok"
-    return made
-
-
 @pytest.fixture
 def alerts(engine: Engine) -> Alerts:
     """Alerts on that database."""
@@ -112,6 +102,22 @@ def test_an_unknown_severity_is_refused(alerts: Alerts) -> None:
         alerts.raise_alert("latency", severity="urgent", title="T")
     with pytest.raises(ValueError, match="'odd' is none of open, active, acknowledged, resolved"):
         alerts.list("odd")
+
+
+def test_a_stricter_isolation_by_default_loses_no_raise(postgres_url: str, open_database: Callable[..., Any]) -> None:
+    """Six processes raise one alert at once, where the server's default is SERIALIZABLE: none of them fails."""
+    url = f"{postgres_url}?options=-c default_transaction_isolation=serializable"
+    MigrationManager(open_database(url=url).engine).ensure_tables_exist()
+
+    def process(number: int) -> None:
+        engine = open_database(url=url).engine
+        for _ in range(10):
+            Alerts(lambda: engine).raise_alert("latency", severity="low", title=f"of {number}")
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(process, range(6)))
+    engine = open_database(url=url).engine
+    assert [row["occurrence_count"] for row in Alerts(lambda: engine).list()] == [60]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

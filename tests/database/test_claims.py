@@ -1,70 +1,17 @@
-"""One run each interval in the whole fleet, on the database's clock, whoever lives and whoever is killed."""
+"""One run each interval in the whole fleet, on the database's clock."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from settings.database.claims import Claim, Claims
+from settings.database.claims import Claim
 from settings.database.migrations import MigrationManager
-from tests.servers import wait_until
-
-HOUSE = Path(__file__).parent.parent.parent
-OWNER = """
-import sys, time
-from settings.database.claims import Claims
-from settings.database.manager import DatabaseManager, SmartConnectionManager
-from settings.database.model import DatabaseSettings
-settings = DatabaseSettings.model_validate({"url": sys.argv[1], "fallback_url": None})
-database = DatabaseManager(SmartConnectionManager(settings, app_name="owner", strict=True))
-claim = Claims(lambda: database.engine, app_name="app", owner=lambda: "victim").claim("job", every=float(sys.argv[2]))
-print("claimed" if claim else "lost", flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, open_database: Callable[..., Any]) -> Engine:
-    """An engine on a database with the schema, of each kind."""
-    kind = "postgres_url" if request.param == "postgresql" else "tmp_path"
-    place = request.getfixturevalue(kind)
-    made: Engine = open_database(url=place if request.param == "postgresql" else f"sqlite:///{place}/app.db").engine
-    assert MigrationManager(made).ensure_tables_exist().status == "ok"
-    return made
-
-
-def claims_of(engine: Engine, owner: str = "one", app_name: str = "app") -> Claims:
-    """Return the claims of a process of that name."""
-    return Claims(lambda: engine, app_name=app_name, owner=lambda: owner)
-
-
-def shift(engine: Engine, seconds: float) -> None:
-    """Let `seconds` pass for every row: the database's clock itself cannot be moved."""
-    moved = ", ".join(f"{name} = {name} - :s" for name in ("due_at", "started_at"))
-    # a lease of 0 is none
-    moved += ", lease_until = CASE WHEN lease_until = 0 THEN 0 ELSE lease_until - :s END"
-    with engine.begin() as connection:
-        connection.execute(
-            text(f"UPDATE worker_runs SET {moved}"),
-            {"s": seconds},
-        )
-
-
-def claimed(claims: Claims, every: float = 60, job: str = "job") -> Claim:
-    """Return a claim that must be got."""
-    claim = claims.claim(job, every=every)
-    assert claim is not None
-    return claim
+from tests.database.claiming import claimed, claims_of, shift
 
 
 def test_one_of_many_gets_the_run(engine: Engine, open_database: Callable[..., Any]) -> None:
@@ -146,93 +93,6 @@ def test_jobs_of_one_application_do_not_touch_each_other(engine: Engine) -> None
     assert [(row["job"], row["runs"]) for row in claims.history()] == [("a", 1), ("b", 1)]
 
 
-def test_an_owner_that_dies_is_followed(engine: Engine) -> None:
-    """When its lease has run out another gets the job, and the first can no longer keep or finish it."""
-    first, second = claims_of(engine, "one"), claims_of(engine, "two")
-    claim = claimed(first)
-    shift(engine, 61)
-    taken = claimed(second)
-    assert not claim.heartbeat()
-    claim.finish("failed", 1)
-    (row,) = second.history()
-    assert (row["owner"], row["runs"], row["failures"], row["outcome"]) == ("two", 2, 1, "abandoned")
-    assert row["error"] == "its lease ran out: its process died, or did not reach the database: one"
-    assert taken.heartbeat()
-
-
-def test_a_claim_of_the_same_process_before_is_not_its_own(engine: Engine) -> None:
-    """A run that outlived its lease does not end the run that the same process began later."""
-    claims = claims_of(engine)
-    stale = claimed(claims)
-    shift(engine, 61)
-    fresh = claimed(claims)
-    stale.finish("failed", 61)
-    assert not stale.heartbeat()
-    assert fresh.heartbeat()
-
-
-def test_a_finished_claim_cannot_be_revived(engine: Engine) -> None:
-    """A heartbeat that comes late does not take the lease again."""
-    claim = claimed(claims_of(engine))
-    claim.finish("ok", 1)
-    assert not claim.heartbeat()
-
-
-def test_a_lease_is_a_minute_at_the_most(engine: Engine) -> None:
-    """However long the interval, a run is another's a minute after its owner's last sign of life."""
-    claims = claims_of(engine)
-    assert claimed(claims, every=3600).lease_seconds == 60
-    assert claimed(claims, every=2, job="short").lease_seconds == 2
-
-
-def test_an_hourly_job_whose_owner_dies_is_taken_over_at_once(engine: Engine) -> None:
-    """A minute after it was due another process runs it, not an hour later, and the hour stays where it was."""
-    first, second = claims_of(engine, "one"), claims_of(engine, "two")
-    claimed(first, every=3600)
-    shift(engine, 50)
-    assert second.claim("job", every=3600) is None
-    assert 8 < second.next_in("job") <= 10
-    shift(engine, 11)
-    assert second.next_in("job") == 0
-    claimed(second, every=3600).finish("ok", 1)
-    assert 3500 < second.next_in("job") <= 3540
-    assert second.claim("job", every=3600) is None
-
-
-def test_a_job_that_kills_its_processes_is_taken_over_once(engine: Engine) -> None:
-    """The second process that dies of it is followed at the next moment of the grid; a run that ends resets that."""
-    claims = claims_of(engine)
-    for _ in range(2):
-        claimed(claims, every=3600)
-        shift(engine, 61)
-    assert claims.claim("job", every=3600) is None
-    assert 3400 < claims.next_in("job") <= 3480
-    shift(engine, 3480)
-    claimed(claims, every=3600).finish("ok", 1)
-    shift(engine, 3600)
-    claimed(claims, every=3600)
-    shift(engine, 61)
-    claimed(claims, every=3600)
-
-
-def test_only_a_dead_run_is_taken_over(engine: Engine) -> None:
-    """`take_over` leaves a job alone that is due, runs or has ended; `lease_left` says when it is worth asking."""
-    first, second = claims_of(engine, "one"), claims_of(engine, "two")
-    assert (second.take_over("job", every=600), second.lease_left("job")) == (None, None)
-    claim = claimed(first, every=600)
-    left = second.lease_left("job")
-    assert left is not None
-    assert 58 < left <= 60
-    assert second.take_over("job", every=600) is None
-    shift(engine, 61)
-    assert second.lease_left("job") == 0
-    assert second.take_over("job", every=600) is not None
-    claim.finish("ok", 1)
-    assert second.lease_left("job")
-    shift(engine, 700)
-    assert second.take_over("job", every=600) is None
-
-
 def test_a_clock_that_went_back_stops_nothing(engine: Engine) -> None:
     """Moments far ahead of now can only come from a wrong clock: the job is run once, and stays on a sane grid."""
     claims = claims_of(engine)
@@ -261,11 +121,16 @@ def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
     """Outcome, duration, error, owner and counts are kept after the run."""
     claims = claims_of(engine)
     claimed(claims, job="a").finish("ok", 0.5)
-    claimed(claims, job="b").finish("failed", 1.5, "no\0 luck \ud800")
+    claimed(claims, job="b").finish("failed", 1.5, "no\0 luck\ud800" + "!" * 5000)
     one, two = claims.history()
     assert (one["job"], one["outcome"], one["duration_seconds"], one["failures"]) == ("a", "ok", 0.5, 0)
     assert one["error"] is None
-    assert (two["outcome"], two["error"], two["failures"], two["owner"]) == ("failed", "no? luck ?", 1, "one")
+    assert (two["outcome"], two["error"], two["failures"], two["owner"]) == (
+        "failed",
+        "no? luck?" + "!" * 991,
+        1,
+        "one",
+    )
     assert abs(one["started_at"] - time.time()) < 60
 
 
@@ -329,23 +194,3 @@ def test_no_schedule_overlaps_two_runs(engine: Engine, steps: list[tuple[str, in
         elif what == "kill":
             held.pop(who, None)
     assert len(starts) <= now // 60 + 2
-
-
-def test_a_killed_process_is_followed_within_two_intervals(engine: Engine) -> None:
-    """With SIGKILL in mid-run and real time: the job is another's before two intervals have passed."""
-    every, url = 1.5, engine.url.render_as_string(hide_password=False)
-    victim = subprocess.Popen(
-        [sys.executable, "-c", OWNER, url, str(every)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HOUSE)},
-    )
-    try:
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == b"claimed\n"
-        claims, killed = claims_of(engine, "heir"), time.monotonic()
-        victim.send_signal(signal.SIGKILL)
-        wait_until(lambda: claims.claim("job", every=every) is not None, seconds=10, what="the job to be taken over")
-        assert time.monotonic() - killed < 2 * every
-    finally:
-        victim.kill()
-        victim.communicate()

@@ -46,6 +46,15 @@ def test_a_text_of_a_user_keeps_no_process_out_of_the_fleet(engine: Engine) -> N
     assert found.body == {"errors": [{"example?": "no such order ??", "seen": None}]}
 
 
+@pytest.mark.parametrize("word", [float("nan"), "a\0b", "\ud800", b"bytes", {1, 2}, object()])
+def test_whatever_a_process_says_is_kept(engine: Engine, word: object) -> None:
+    """An odd fact of an application's own probe, or in the text of an error, does not hide the process."""
+    snapshots = Snapshots(lambda: engine, app_name="app")
+    snapshots.write("host:1:a", "host", 1, {"facts": {"odd": word, "even": 2}})
+    (found,) = snapshots.read(60)
+    assert found.body["facts"]["even"] == 2
+
+
 def test_only_young_snapshots_of_the_application_are_read(engine: Engine) -> None:
     """Those of dead processes and of other applications are not among them."""
     snapshots = Snapshots(lambda: engine, app_name="app")

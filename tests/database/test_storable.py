@@ -1,7 +1,10 @@
 """What both databases can hold."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +34,22 @@ def test_anything_becomes_strict_json(value: object) -> None:
     assert storable(found) == found
 
 
-def test_an_object_is_kept_as_its_text() -> None:
-    """What JSON has no word for is kept as text; a number that is not finite is none."""
-    assert storable({1: {2}, "path": ValueError("x")}) == {"1": [2], "path": "x"}
-    assert [storable_number(each) for each in (None, 1.5, float("inf"))] == [None, 1.5, None]
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (float("nan"), None),
+        (float("-inf"), None),
+        (Decimal("1.5"), "1.5"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02 00:00:00+00:00"),
+        ("a\0b\ud800", "a?b?"),
+        ({1: {2}}, {"1": [2]}),
+    ],
+)
+def test_what_json_does_not_know_becomes_its_text(value: object, kept: object) -> None:
+    """A number that is none becomes nothing, anything else what it is for people."""
+    assert storable(value) == kept
+
+
+def test_a_number_that_is_none_is_left_out() -> None:
+    """Neither infinity nor what is no number can be kept."""
+    assert [storable_number(each) for each in (None, 1.5, float("inf"), float("nan"))] == [None, 1.5, None, None]
