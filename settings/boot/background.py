@@ -100,7 +100,7 @@ def _use_celery(boot: Boot) -> None:
         retry_after=settings.cache.retry_after,
         ended=services.logs.close,
     )
-    services.health.register("broker", publisher.reading)
+    services.health.register("broker", publisher.reading, quiet=True)
     boot.closers.add("broker", publisher.close)
 
 

@@ -1,5 +1,6 @@
-"""What the boot gives to the background work: bounded questions to the database."""
+"""What the boot gives to the background work: bounded questions to the database, one voice for each service."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bootstrap import bootstrap
 from settings import load_settings
-from tests.servers import PostgresServer
+from settings.probe import HealthStatus
+from tests.servers import PostgresServer, free_port, wait_until
 
 
 def test_claims_and_snapshots_do_not_wait_for_a_frozen_database(
@@ -28,3 +30,18 @@ def test_claims_and_snapshots_do_not_wait_for_a_frozen_database(
                 question()
             assert time.monotonic() - begin < 3  # libpq counts a connect in whole seconds, two at the least
         own_postgres.thaw()
+
+
+def test_dead_broker_is_one_line(working_directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Calls are refused, health says so, and one line in the log, not one of each."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    settings = load_settings(environ={"WORKERS_ENGINE": "celery", "WORKERS_BROKER_URL": url})
+    with bootstrap(Flask(__name__), settings=settings) as services:
+        logging.getLogger().addHandler(caplog.handler)
+        task = services.task(lambda: None, name="mail")
+        assert [task.delay().code for _ in range(3)] == ["broker-unavailable"] * 3
+        assert services.health.refresh()["broker"].status is HealthStatus.UNHEALTHY
+        wait_until(lambda: services.health._telling is False)
+    said = [each.getMessage() for each in caplog.records if "broker" in each.getMessage().lower()]
+    assert len(said) == 1
+    assert said[0].startswith("Tasks are refused: the Celery broker could not be used")
