@@ -14,8 +14,9 @@ def unusable_broker(url: str) -> Diagnosis | None:
     scheme = url.partition(":")[0].lower()
     try:
         connection(url).transport  # noqa: B018 - imports the client of the scheme, and reads the URL
-    except ImportError as error:
-        return diagnose("broker-client-missing", scheme=scheme, module=error.name or "a module")
+    except (ImportError, NameError) as error:  # the latter from a transport whose client is not there
+        module = error.name if isinstance(error, ImportError) else None
+        return diagnose("broker-client-missing", scheme=scheme, module=module or "a module")
     except Exception as error:  # noqa: BLE001 - each client reads the URL in its own way; all of it is a wrong URL
         return diagnose("broker-url-unusable", scheme=scheme, error=type(error).__name__)
     return None

@@ -13,14 +13,16 @@ from settings.urls import Scheme, check_redis_database, checked_parts, text_of
 
 _AMQP = "amqp://user:<password>@host:5672//"
 BROKER = Scheme(
-    ("redis", "amqp", "rediss", "amqps", "redis+socket", "unix", "pyamqp", "sqs", "memory"),
+    ("redis", "amqp", "rediss", "amqps", "pyamqp", "redis+socket", "unix", "sqs", "memory", "filesystem", "mongodb",
+     "sqla+sqlite", "sqla+postgresql", "azureservicebus", "azurestoragequeues", "gcpubsub", "confluentkafka", "consul",
+     "etcd", "zookeeper"),
     "redis://host:6379/0",
     instead=MappingProxyType({"rabbitmq": "amqp", "http": "amqp", "https": "amqps", "tcp": "redis"}),
     refused=MappingProxyType({"sentinel": "Redis Sentinel", "redis+sentinel": "Redis Sentinel"}),
-    hostless=frozenset({"redis+socket", "unix", "sqs", "memory"}),
+    hostless=frozenset({"redis+socket", "unix", "sqs", "memory", "filesystem", "sqla+sqlite", "azurestoragequeues"}),
     examples=MappingProxyType(dict.fromkeys(("amqp", "amqps", "pyamqp"), _AMQP)),
     file_example="redis+socket:///run/redis/redis.sock",
-)
+)  # fmt: skip
 
 
 class WorkersSettings(RoomSettings):

@@ -20,7 +20,8 @@ from settings.workers.tasks import TaskReceipt
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 10
-REDIS = ("redis:", "rediss:")
+REDIS = ("redis:", "rediss:", "redis+socket:")
+AMQP = ("amqp:", "amqps:", "pyamqp:")
 
 
 class BrokerPublisher:
@@ -117,6 +118,8 @@ class BrokerPublisher:
                    "connect_retries_timeout": self._connect_timeout}  # fmt: skip
         if self._app.conf.broker_url.startswith(REDIS):
             options |= {"socket_connect_timeout": self._connect_timeout, "socket_timeout": self._timeout}
+        if self._app.conf.broker_url.startswith(AMQP):
+            options |= {"read_timeout": self._timeout, "write_timeout": self._timeout}
         return self._app.connection_for_write(connect_timeout=self._connect_timeout, transport_options=options)
 
     def _new_pool(self) -> Any:  # noqa: ANN401 - kombu annotates some of its functions only

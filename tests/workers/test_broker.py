@@ -5,7 +5,11 @@ import pytest
 from settings.workers.broker import unusable_broker
 
 
-@pytest.mark.parametrize("url", ["redis://h/0", "amqp://u:p@h//", "amqps://h/v?ssl_ca_certs=/x", "memory://"])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://h/0", "redis+socket:///run/redis.sock", "amqp://u:p@h//", "amqps://h/v?ssl_ca_certs=/x", "memory://",
+     "filesystem://", "sqla+sqlite:///queue.db"],
+)  # fmt: skip
 def test_what_the_client_opens_is_usable(url: str) -> None:
     """Nothing is connected: the hosts need not exist."""
     assert unusable_broker(url) is None
@@ -15,6 +19,9 @@ def test_what_the_client_opens_is_usable(url: str) -> None:
     ("url", "code"),
     [
         ("sqs://AK:s3cret@", "broker-client-missing"),
+        ("azureservicebus://policy:s3cret@h", "broker-client-missing"),
+        ("gcpubsub://projects/s3cret", "broker-client-missing"),
+        ("confluentkafka://u:s3cret@h:9092", "broker-client-missing"),
         ("amqp://h?password=s3cret", "broker-url-unusable"),
         ("redis://h?s3cret=1", "broker-url-unusable"),
         ("amqp://h?heartbeat=s3cret", "broker-url-unusable"),

@@ -46,6 +46,18 @@ def test_celery_that_is_not_installed_is_a_problem(monkeypatch: pytest.MonkeyPat
     assert "pip install 'flask-twelvefactor[celery]'" in problem.fix
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["redis+socket:///run/redis.sock", "amqps://u:p@h/v", "sqs://", "filesystem://", "azureservicebus://p:k@h",
+     "gcpubsub://projects/x", "mongodb://h/celery", "sqla+postgresql://u:p@h/d", "confluentkafka://h:9092", "memory://"],
+)  # fmt: skip
+def test_any_broker_of_celery_may_be_named(url: str) -> None:
+    """Whether its client is installed is found out where Celery is used."""
+    broker = WorkersSettings(engine="celery", broker_url=url).broker_url
+    assert broker is not None
+    assert broker.get_secret_value() == url
+
+
 def test_no_secret_of_the_broker_is_shown() -> None:
     """Neither repr nor a problem shows the broker's password."""
     settings = WorkersSettings(broker_url="amqp://app:hidden@broker.example.com//")

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ def clock() -> _Clock:
     return _Clock()
 
 
-Publish = Callable[[RedisServer], tuple[Task, BrokerPublisher]]
+Publish = Callable[..., tuple[Task, BrokerPublisher]]
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def publish(make_workers: MakeWorkers, clock: _Clock) -> Iterator[Publish]:
     """A maker of a task that is published to a Redis."""
     made: list[BrokerPublisher] = []
 
-    def make(server: RedisServer) -> tuple[Task, BrokerPublisher]:
-        settings = WorkersSettings(engine="celery", broker_url=server.url())
+    def make(server: RedisServer, url: str = "") -> tuple[Task, BrokerPublisher]:
+        settings = WorkersSettings(engine="celery", broker_url=url or server.url())
         workers = make_workers()
         _, publisher = build_celery(workers, settings, app_name="tests", timeout=0.2, connect_timeout=0.2, clock=clock)
         made.append(publisher)
@@ -101,6 +102,27 @@ def test_broker_that_is_away_costs_one_timeout(
         "Tasks are refused",
         "Tasks are taken again",
     ]
+
+
+def test_frozen_broker_behind_a_socket_costs_one_timeout(own_redis: RedisServer, publish: Publish) -> None:
+    """A Redis that is reached by its socket file is waited for no longer than one behind a port."""
+    path = own_redis.folder / "socket"
+    own_redis.restart("--unixsocket", str(path))
+    task, publisher = publish(own_redis, f"redis+socket://{path}")
+    assert task.delay(1)
+    own_redis.freeze()
+    assert _seconds(lambda: [task.delay(n) for n in range(10)]) < 1
+    assert _seconds(publisher.reading) < 1
+    assert publisher.refused == 10
+    own_redis.thaw()
+
+
+def test_silent_broker_of_amqp_costs_one_timeout(publish: Publish, own_redis: RedisServer) -> None:
+    """A port that takes connections and says nothing is waited for once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        task, publisher = publish(own_redis, f"amqp://127.0.0.1:{listener.getsockname()[1]}")
+        assert _seconds(lambda: [task.delay(n) for n in range(10)]) < 1
+        assert (publisher.refused, publisher.reading().code) == (10, "broker-unavailable")
 
 
 def test_arguments_that_are_not_json_are_told_apart(redis_server: RedisServer, publish: Publish) -> None:
