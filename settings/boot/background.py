@@ -98,7 +98,7 @@ def _use_celery(boot: Boot) -> None:
         connect_timeout=settings.redis.connect_timeout,
         timeout=settings.redis.timeout,
         retry_after=settings.cache.retry_after,
-        ended=services.logs.close,
+        at_process_end=services.close,
     )
     services.health.register("broker", publisher.reading, quiet=True)
     boot.closers.add("broker", publisher.close)

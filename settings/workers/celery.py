@@ -94,7 +94,7 @@ def build_celery(
     timeout: float = 0.5,
     retry_after: float = 15.0,
     clock: Callable[[], float] = time.monotonic,
-    ended: Callable[[], None] | None = None,
+    at_process_end: Callable[[], object] = lambda: None,
 ) -> tuple[Celery, BrokerPublisher]:
     """Return the Celery application of these settings, and what publishes to its broker; nothing is connected.
 
@@ -108,7 +108,7 @@ def build_celery(
         timeout: Seconds that publishing may wait for one answer.
         retry_after: Seconds after a failure in which publishing is refused at once.
         clock: Monotonic clock, in seconds.
-        ended: Called in each child of a Celery worker at its end: billiard lets it run no atexit.
+        at_process_end: Called at the end of each process of a worker's pool, which runs no exit function of Python's.
 
     Raises:
         ValueError: There is no broker's URL.
@@ -127,10 +127,9 @@ def build_celery(
     signals.worker_shutting_down.connect(
         partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
     )
-    if ended is not None:
-        signals.worker_process_shutdown.connect(
-            lambda **_: ended(), weak=False, dispatch_uid="twelvefactor-process-end"
-        )
+    signals.worker_process_shutdown.connect(
+        partial(_end_process, at_process_end), weak=False, dispatch_uid=f"twelvefactor-end-{app_name}"
+    )
     if url.startswith(REDIS):
         outlive_the_broker()
     publisher = BrokerPublisher(
@@ -184,6 +183,11 @@ def _ended(result: RunResult) -> str:
 
 def _keep_logging(**_values: object) -> None:
     """Stand in for Celery's own set-up of the logs, which ours must outlive."""
+
+
+def _end_process(close: Callable[[], object], **_values: object) -> None:
+    """Close what this process has: its connections, and its log with the last summaries."""
+    close()
 
 
 def _end_in_time(grace_seconds: float, **_values: object) -> None:
