@@ -4,6 +4,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
@@ -18,6 +19,10 @@ from settings.workers.diagnosis import explained, name_of
 from settings.workers.generators import GeneratorContext, steps_of
 
 logger = logging.getLogger(__name__)
+
+_PUSHED = "_cv_tokens"
+"""Flask's note of how often a context is pushed. A copy of the context variables (an asyncio task, copy_context) may
+hold one that was popped since; nobody would return the session of what runs in that."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,27 +71,33 @@ class BackgroundContext:
 
 
 class EnsuredContext:
-    """`with context.ensure_context():` keeps the application's context that is there, or pushes one for the block."""
+    """`with context.ensure_context():` keeps the application's context that is there, or pushes one for the block.
 
-    __slots__ = ("_fresh", "_manager")
+    May be entered again within itself, and by several threads at a time: it keeps nothing of its own.
+    """
+
+    __slots__ = ("_manager",)
 
     def __init__(self, manager: "ApplicationContextManager") -> None:
         self._manager = manager
-        self._fresh: BackgroundContext | None = None
 
     def __call__(self, function: F) -> F:
         """Return `function` made to run in an application context, so that `@ensure_context()` works too."""
         return self._manager.ensure_context(function)
 
     def __enter__(self) -> None:
+        fresh, entered = None, self._manager.entered
         if not self._manager.is_active():
-            self._fresh = self._manager.create_background_context()
-            self._fresh.__enter__()
+            fresh = self._manager.create_background_context()
+            fresh.__enter__()
+        entered.set((*entered.get(), fresh))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        fresh, self._fresh = self._fresh, None
+        entered = self._manager.entered
+        *outer, fresh = entered.get()
+        entered.set(tuple(outer))
         if fresh is not None:
             fresh.__exit__(kind, error, trace)
 
@@ -98,15 +109,19 @@ class ApplicationContextManager:
         app: The application.
         cleanup: Called inside each context that this manager pushed, before it is popped; returns the session
             to its pool. Its failure is logged and never hides the work's own result.
+
+    Attributes:
+        entered: The `with` blocks that are open here, each with the context that it pushed, or None.
     """
 
     def __init__(self, app: Flask, *, cleanup: Cleanup | None = None) -> None:
         self._app, self._cleanup = app, cleanup
+        self.entered: ContextVar[tuple[BackgroundContext | None, ...]] = ContextVar("entered", default=())
 
     def is_active(self) -> bool:
         """Say whether a context of this very application is there already."""
         here = _cv_app.get(None)
-        return here is not None and here.app is self._app
+        return here is not None and here.app is self._app and bool(getattr(here, _PUSHED, True))
 
     def create_background_context(self) -> BackgroundContext:
         """Return a context manager that always pushes a new context and always pops it."""
@@ -160,7 +175,7 @@ class ApplicationContextManager:
         def run(*args: object, **kwargs: object) -> object:
             here = current(None)
             try:
-                if here is not None and here.app is app:
+                if here is not None and here.app is app and getattr(here, _PUSHED, True):
                     return function(*args, **kwargs)
                 with app.app_context():
                     try:

@@ -1,16 +1,16 @@
 """Application contexts for work outside a request."""
 
 import asyncio
+import contextvars
 import logging
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import flask
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import text
 
 from settings.workers.context import ApplicationContextManager
@@ -42,6 +42,44 @@ def test_context_that_is_there_is_kept(app: Flask, context: ApplicationContextMa
         with context.ensure_context():
             assert flask.g.word == "here"
         assert flask.g.word == "here"
+
+
+def test_block_is_entered_again_within_itself(context: ApplicationContextManager) -> None:
+    """The inner one keeps the context, which is there until the outer one ends."""
+    block = context.ensure_context()
+    with block:
+        with block:
+            assert _name() == "tests"
+        assert _name() == "tests"
+    assert _no_context()
+
+
+def test_threads_share_a_block(context: ApplicationContextManager) -> None:
+    """Each thread has a context of its own, whoever leaves first, and none is left behind."""
+    block, inside, left = context.ensure_context(), threading.Barrier(2), list[bool]()
+
+    def work(number: int) -> None:
+        inside.wait(5)
+        with block:
+            inside.wait(5)
+            assert _name() == "tests"
+            time.sleep(0.02 * number)
+        left.append(_no_context())
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(work, range(2)))
+    assert left == [True, True]
+
+
+def test_context_that_was_popped_is_not_kept(app: Flask) -> None:
+    """A copy of the context variables outlives the context in them; what runs there gets its own, and is cleaned up."""
+    seen: list[object] = []
+    context = ApplicationContextManager(app, cleanup=lambda: seen.append(flask.globals._cv_app.get()))
+    copied = context.run_with_context(contextvars.copy_context)
+    assert copied.run(context.run_with_context, _name) == "tests"
+    with context.ensure_context():
+        pass
+    assert len(set(map(id, seen))) == 3
 
 
 def test_context_of_another_application_is_not_taken(context: ApplicationContextManager) -> None:
@@ -136,59 +174,6 @@ def test_methods_are_wrapped_too(context: ApplicationContextManager) -> None:
 def test_decorator_with_brackets(context: ApplicationContextManager) -> None:
     """`@ensure_context()` does what `@ensure_context` does."""
     assert context.ensure_context()(_name)() == "tests"
-
-
-def test_generator_has_one_context_that_its_reader_never_sees(context: ApplicationContextManager) -> None:
-    """Its steps share `g`; between them, and after it was closed early, the reader has no context."""
-
-    @context.ensure_context
-    def numbers() -> Iterator[int]:
-        flask.g.number = 0
-        while True:
-            flask.g.number += 1
-            yield flask.g.number
-
-    reading = numbers()
-    assert (next(reading), next(reading)) == (1, 2)
-    assert _no_context()
-    reading.close()  # type: ignore[attr-defined] # annotated as the iterator that its readers need
-    assert _no_context()
-
-
-@given(st.lists(st.integers() | st.none()), st.integers())
-def test_generator_keeps_its_protocol(sent: list[int | None], result: int) -> None:
-    """What is sent in, thrown in and returned is what a bare generator would have seen."""
-    context = ApplicationContextManager(Flask("tests"))
-
-    def echo() -> Generator[object, object, object]:
-        seen: list[object] = []
-        for _ in range(len(sent) + 1):
-            try:
-                seen.append((yield len(seen)))
-            except KeyError as error:
-                seen.append(error.args)
-        return (seen, result)
-
-    def drive(generator: Generator[object, object, object]) -> list[object]:
-        heard: list[object] = [next(generator)]
-        try:
-            heard += [generator.throw(KeyError(0)) if each is None else generator.send(each) for each in sent]
-            next(generator)
-        except StopIteration as stop:
-            heard.append(stop.value)
-        return heard
-
-    assert drive(context.ensure_context(echo)()) == drive(echo())
-
-
-def test_coroutine_function(context: ApplicationContextManager) -> None:
-    """A coroutine function has the context while it is awaited."""
-
-    async def name() -> str:
-        await asyncio.sleep(0)
-        return _name()
-
-    assert asyncio.run(context.ensure_context(name)()) == "tests"
 
 
 @pytest.mark.parametrize("wrong", [3, None])
