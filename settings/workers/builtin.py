@@ -1,5 +1,6 @@
 """The jobs that every service has: look at its health, watch its requests, tidy up."""
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -8,6 +9,8 @@ from settings.workers.cleanup import RetentionLike, StaleAlerts, clean, resolve_
 from settings.workers.model import WorkersSettings
 from settings.workers.performance import FAILING, Finding, PerformanceMonitor
 from settings.workers.scheduler import Workers
+
+log = logging.getLogger(__name__)
 
 HEALTH = "health"
 """The job that looks at the services and writes the snapshot."""
@@ -42,11 +45,15 @@ class AlertRaiser:
 
     def __init__(self, monitor: PerformanceMonitor, alerts: AlertsLike) -> None:
         self._monitor, self._alerts = monitor, alerts
-        self._pending: deque[Finding] = deque(maxlen=MOST_PENDING)
+        self._pending: deque[Finding] = deque()
 
     def __call__(self) -> None:
         """Raise an alert for each finding of the interval that ends now."""
         self._pending.extend(self._monitor.findings())
+        if (lost := len(self._pending) - MOST_PENDING) > 0:
+            log.warning("The oldest %d findings are dropped: their alerts could not be raised for too long", lost)
+            for _ in range(lost):
+                self._pending.popleft()
         while self._pending:
             self._raise(self._pending[0])
             self._pending.popleft()
@@ -83,7 +90,8 @@ def register_builtin(
 ) -> None:
     """Register the jobs `health`, `performance`, `resolve-alerts` and `cleanup`.
 
-    The first two run in each process, about which they report; the others once per fleet.
+    The first two run in each process, about which they report; the others once per fleet. None of them rests longer
+    after failures: they fail while the database is away, and are wanted as soon as it is back.
 
     Args:
         workers: Where they are registered.
@@ -100,7 +108,9 @@ def register_builtin(
     def cleanup() -> None:
         clean(retention, alert_days=settings.alert_retention_days)
 
-    workers.worker(look, every=settings.health_interval, name=HEALTH, once=False, first=0.0)
-    workers.worker(AlertRaiser(monitor, alerts), every=settings.performance_interval, name="performance", once=False)
-    workers.worker(resolve, every=settings.performance_interval, name="resolve-alerts")
-    workers.worker(cleanup, every=settings.cleanup_interval, name="cleanup")
+    often, seldom = settings.performance_interval, settings.cleanup_interval
+    raiser = AlertRaiser(monitor, alerts)
+    workers.worker(look, every=settings.health_interval, name=HEALTH, once=False, first=0.0, backoff=False)
+    workers.worker(raiser, every=often, name="performance", once=False, backoff=False)
+    workers.worker(resolve, every=often, name="resolve-alerts", backoff=False)
+    workers.worker(cleanup, every=seldom, name="cleanup", backoff=False)

@@ -33,6 +33,7 @@ class JobDefinition:
         timeout: Seconds after which a run is reported as too long; None never.
         jitter: Seconds by which each turn may come later, at random.
         first: Seconds until the first run of a job that runs in each process.
+        backoff: Whether it rests longer and longer while it fails again and again.
     """
 
     name: str
@@ -43,6 +44,7 @@ class JobDefinition:
     timeout: float | None
     jitter: float
     first: float
+    backoff: bool = True
 
     @property
     def schedule(self) -> str:
@@ -114,6 +116,7 @@ def define_job(
     timeout: float | None,
     jitter: float | None,
     first: float | None,
+    backoff: bool = True,
 ) -> JobDefinition:
     """Return a checked definition.
 
@@ -137,6 +140,7 @@ def define_job(
         timeout=None if timeout is None else checked_seconds(label, "timeout", timeout),
         jitter=spread if jitter is None else checked_seconds(label, "jitter", jitter, zero=True),
         first=(every or 0.0) if first is None else checked_seconds(label, "first", first, zero=True),
+        backoff=backoff,
     )
 
 

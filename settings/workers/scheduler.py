@@ -82,11 +82,12 @@ class Workers:
     @overload
     def worker(self, function: F, /, *, every: float | None = None, cron: str | None = None, name: str | None = None,
                once: bool = True, timeout: float | None = None, jitter: float | None = None,
-               first: float | None = None) -> F: ...  # fmt: skip
+               first: float | None = None, backoff: bool = True) -> F: ...  # fmt: skip
     @overload
     def worker(self, function: None = None, /, *, every: float | None = None, cron: str | None = None,
                name: str | None = None, once: bool = True, timeout: float | None = None,
-               jitter: float | None = None, first: float | None = None) -> Callable[[F], F]: ...  # fmt: skip
+               jitter: float | None = None, first: float | None = None,
+               backoff: bool = True) -> Callable[[F], F]: ...  # fmt: skip
     def worker(
         self,
         function: F | None = None,
@@ -99,6 +100,7 @@ class Workers:
         timeout: float | None = None,
         jitter: float | None = None,
         first: float | None = None,
+        backoff: bool = True,
     ) -> F | Callable[[F], F]:
         """Register a periodic job, as a decorator or by a call, before or after `start()`.
 
@@ -111,6 +113,7 @@ class Workers:
             timeout: Seconds after which a run is reported as too long.
             jitter: Seconds by which each turn may come later, at random; by default 5 % of `every`, at most 5 s.
             first: Seconds until the first run, with `once=False`; by default one interval.
+            backoff: Whether it rests longer and longer, up to an hour, while it fails again and again.
 
         Returns:
             The function, made to run in an application context also when it is called directly.
@@ -120,11 +123,8 @@ class Workers:
         """
 
         def register(function: F) -> F:
-            self._add(
-                define_job(
-                    function, every=every, cron=cron, name=name, once=once, timeout=timeout, jitter=jitter, first=first
-                )
-            )
+            self._add(define_job(function, every=every, cron=cron, name=name, once=once, timeout=timeout,
+                                 jitter=jitter, first=first, backoff=backoff))  # fmt: skip
             return self._context.ensure_context(function)
 
         return register if function is None else register(function)

@@ -234,7 +234,7 @@ class Turns:
     def _rest_seconds(self, definition: JobDefinition) -> float:
         """Return how long a job that fails again and again should rest at least; 0 after one failure or none."""
         failures = self._board.status(definition.name).failures_in_a_row
-        if failures < 2:
+        if failures < 2 or not definition.backoff:
             return 0.0
         interval = definition.interval_seconds()
         return ceiling_seconds(interval, max(interval, MAX_REST_SECONDS), failures - 1)

@@ -113,6 +113,47 @@ def test_finding_outlives_an_outage_of_the_database(open_database: Open) -> None
     assert [row["occurrence_count"] for row in alerts.list()] == [1]
 
 
+def test_findings_that_no_database_takes_are_bounded(
+    open_database: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """During a long outage the oldest findings go, and a line says how many."""
+    monkeypatch.setattr("settings.workers.builtin.MOST_PENDING", 3)
+    monitor = PerformanceMonitor(latency_threshold_ms=1000, error_rate_threshold=0.05)
+    away = _Away(_alerts(open_database()))
+    raiser = AlertRaiser(monitor, away)
+    for number in range(5):
+        for _ in range(20):
+            monitor.observe(f"orders-{number}", 200, 2)
+        with pytest.raises(ConnectionError):
+            raiser()
+    assert [message.partition(":")[0] for message in caplog.messages] == ["The oldest 1 findings are dropped"] * 2
+    away.away = False
+    raiser()
+    assert {row["endpoint"] for row in _alerts(open_database()).list()} == {"orders-2", "orders-3", "orders-4"}
+
+
+def test_failing_look_does_not_come_more_seldom(make_workers: MakeWorkers, open_database: Open) -> None:
+    """An outage of the database fails it again and again; it is still there each interval, not an hour later."""
+    database, looked = open_database(), list[int]()
+
+    def look() -> None:
+        looked.append(1)
+        raise ConnectionError("away")
+
+    workers = make_workers()
+    register_builtin(
+        workers,
+        WorkersSettings(health_interval=0.05),
+        look=look,
+        monitor=_slow_process(),
+        alerts=_alerts(database),
+        retention=Retention(lambda: database.engine),
+    )
+    workers.start()
+    # doubled each time, the tenth would come after 12 s
+    wait_until(lambda: len(looked) >= 10, seconds=6)
+
+
 def test_clean_deletes_old_alerts_and_reports(open_database: Open, caplog: pytest.LogCaptureFixture) -> None:
     """Resolved alerts beyond their days go, in as many batches as it takes; active ones stay."""
     caplog.set_level("INFO")
