@@ -59,6 +59,7 @@ class Turns:
         self._due: dict[str, float] = {}
         self._fires: dict[str, datetime] = {}
         self._claim_failures: dict[str, int] = {}
+        self._rests: dict[str, float] = {}
 
     def first_pause(self, definition: JobDefinition) -> float:
         """Return the seconds until a job's first turn, set its grid, and note when that is."""
@@ -97,6 +98,8 @@ class Turns:
         definition = self._board.definition(name)
         result = None
         try:
+            if self._rest_left(definition) > 0:
+                return None
             claim = self._claim_lost(definition) if only_lost else self._claim_shortly(definition)
             if claim is not None:
                 result = self._run_claimed(definition, claim, patience=MOST_NOTE_SECONDS)
@@ -158,6 +161,8 @@ class Turns:
         return pause
 
     def _take_claimed(self, definition: JobDefinition) -> float:
+        if (rest := self._rest_left(definition)) > 0:
+            return min(rest, LONGEST_PAUSE_SECONDS)
         try:
             claim = self._claims.claim(definition.name, every=definition.claim_seconds())
             self._watch.answered()
@@ -167,8 +172,7 @@ class Turns:
         except Exception as error:  # noqa: BLE001 - whatever keeps the claims away, the job waits and the log says so
             return self._away(definition, error)
         self._answered(definition)
-        rest = 0.0 if definition.cron is not None else self._rest_seconds(definition)
-        return min(max(pause, rest), LONGEST_PAUSE_SECONDS)
+        return min(max(pause, self._rest_left(definition)), LONGEST_PAUSE_SECONDS)
 
     def _run_claimed(self, definition: JobDefinition, claim: ClaimLike, *, patience: float = inf) -> RunResult:
         self._board.change(definition.name, owner=self._owner())
@@ -228,8 +232,14 @@ class Turns:
             last_outcome=result.outcome,
             last_error=result.error,
         )
+        if definition.cron is None:
+            self._rests[definition.name] = self._clock() + self._rest_seconds(definition)
         logger.debug("Worker %s: %s in %.3f s", definition.name, result.outcome, result.duration_seconds)
         return result
+
+    def _rest_left(self, definition: JobDefinition) -> float:
+        """Return for how long this process leaves a failing job of the fleet to others, which may do it better."""
+        return self._rests.get(definition.name, 0.0) - self._clock()
 
     def _rest_seconds(self, definition: JobDefinition) -> float:
         """Return how long a job that fails again and again should rest at least; 0 after one failure or none."""

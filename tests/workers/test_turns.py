@@ -1,6 +1,7 @@
 """What a job does when its turn comes, and when the next one is, with clocks that the test moves."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -101,6 +102,27 @@ def test_job_that_fails_in_a_row_rests_longer_and_longer() -> None:
     table.fails = False
     table.now += pauses[-1]
     assert table.take() == pytest.approx(10)
+
+
+def test_job_of_the_fleet_that_fails_in_a_row_is_left_to_others() -> None:
+    """A process runs it after 10, 20, 40 s and so on, although the claims would let it sooner; a success ends that."""
+    claims = FakeClaims()
+    claims.pauses["job"] = 10
+    table = _Table(claims)
+    table.job(every=10, once=True)
+    table.fails, began = True, list[float]()
+    while len(began) < 8:
+        runs = table.ran
+        pause = table.take()
+        began += [table.now] * (table.ran - runs)
+        assert 0 < pause <= 60
+        table.now += pause
+    assert [later - earlier for earlier, later in pairwise(began)] == pytest.approx([10, 20, 40, 80, 160, 320, 640])
+    assert table.turns.run_due("job") is None
+    table.now += 1280
+    table.fails = False
+    assert [table.take(), table.take()] == [10, 10]
+    assert table.ran == 10
 
 
 def test_pauses_grow_while_the_claims_are_away() -> None:
