@@ -148,11 +148,13 @@ def checked_name(function: object, name: str | None) -> str:
     """Return the name of a job or task: the given one, or the function's own.
 
     Raises:
-        WorkerDefinitionError: It is empty or too long, or there is none to take.
+        WorkerDefinitionError: It is empty, too long or not printable, or there is none to take.
     """
     label = name_of(function) if name is None and callable(function) else name
     if not isinstance(label, str) or not label.strip() or label == "<lambda>":
         raise WorkerDefinitionError(str(label), "it has no usable name", 'give one: name="nightly-report"')
+    if not label.isprintable():
+        raise WorkerDefinitionError(label, "its name holds a character that cannot be seen", "use letters and digits")
     if len(label) > MAX_NAME:
         raise WorkerDefinitionError(label, f"its name is longer than {MAX_NAME} characters", "shorten it")
     return label

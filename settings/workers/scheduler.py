@@ -145,7 +145,7 @@ class Workers:
         Args:
             function: What runs; its arguments should be what JSON can hold.
             name: Unique in the application; the function's own by default.
-            timeout: Seconds that a run may take with Celery; None for Celery's own limits.
+            timeout: Seconds after which a run is reported as too long, and ended with Celery; None for Celery's own.
 
         Raises:
             WorkerDefinitionError: It cannot be called, or its name is taken.
@@ -199,10 +199,11 @@ class Workers:
                 return
             self._stopping.clear()
             self._pool.renew()
-            timer = self._timer = Timer(self._turns.take)
+            timer = Timer(self._turns.take)
             for definition in self._board.definitions():
                 self._plan(timer, definition)
             timer.start()
+            self._timer = timer
         logger.info("Workers started: %d jobs of %s", len(self._board.definitions()), self._app_name)
 
     def close(self, grace: float | None = None) -> None:

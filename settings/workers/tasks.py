@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from settings.workers.diagnosis import diagnose
 from settings.workers.jobs import JobDefinition
 from settings.workers.pool import DaemonPool
-from settings.workers.runs import Runner
+from settings.workers.runs import Runner, RunResult, Watch
 
 Fate = Literal["queued", "done", "failed", "refused"]
 
@@ -128,9 +128,13 @@ class PoolPublisher:
         """Return `queued`, `refused`, or what became of a call that ran at once."""
         number = uuid.uuid4().hex
         if not self._started():
-            result = self._runner.run(task.name, task.function, *args, **kwargs)
+            result = self._run(task, args, kwargs)
             return TaskReceipt(number, "done" if result.outcome == "ok" else "failed", result.error)
-        if self._pool.submit(task.name, lambda: self._runner.run(task.name, task.function, *args, **kwargs)):
+        if self._pool.submit(task.name, lambda: self._run(task, args, kwargs)):
             return TaskReceipt(number, "queued")
         diagnosis = diagnose("task-refused", error=f"{self.unfinished} calls wait or run")
         return TaskReceipt(number, "refused", diagnosis.cause, diagnosis.code, diagnosis.fix)
+
+    def _run(self, task: Task, args: tuple[object, ...], kwargs: dict[str, object]) -> RunResult:
+        with Watch(task.name, claim=None, timeout=task.timeout, on_overrun=lambda: None):
+            return self._runner.run(task.name, task.function, *args, **kwargs)

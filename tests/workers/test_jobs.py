@@ -40,6 +40,7 @@ def _generator() -> object:
         (lambda: None, {"every": 1}, "no usable name"),
         (lambda: None, {"name": " ", "every": 1}, "no usable name"),
         (lambda: None, {"name": "x" * 201, "every": 1}, "longer than 200"),
+        (lambda: None, {"name": "a\0b", "every": 1}, "cannot be seen"),
         (lambda: None, {"name": "x"}, "neither every nor cron"),
         (lambda: None, {"name": "x", "every": 1, "cron": "* * * * *"}, "both every and cron"),
         (lambda: None, {"name": "x", "every": 0}, "every=0 is no number of seconds"),

@@ -62,6 +62,17 @@ def test_failing_call_is_logged_once(make_workers: MakeWorkers, caplog: pytest.L
     assert caplog.messages == ["Worker bad failed: ZeroDivisionError: division by zero"]
 
 
+def test_call_beyond_its_time_limit_is_reported(make_workers: MakeWorkers, caplog: pytest.LogCaptureFixture) -> None:
+    """A thread cannot be ended, but a line says while it runs that it takes too long, and what to do."""
+    workers, go = make_workers(), threading.Event()
+    slow = workers.task(lambda: go.wait(10), name="slow", timeout=0.02)
+    workers.start()
+    assert slow.delay()
+    wait_until(lambda: caplog.messages != [])
+    assert caplog.messages[0].startswith("Worker slow: the job has been running for longer than its time limit of 0.02")
+    go.set()
+
+
 def test_call_that_cannot_be_taken_is_refused(make_workers: MakeWorkers) -> None:
     """When too much waits, the receipt is false and says what to do."""
     workers, go = make_workers(), threading.Event()
