@@ -1,9 +1,6 @@
 """Celery as the engine: every job a task and an entry of its beat, every run by the same context and claims."""
 
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +11,7 @@ from celery import Celery, signals
 from settings.problems import BootstrapError, mask_url
 from settings.workers.beat import beat_entries
 from settings.workers.broker import unusable_broker
+from settings.workers.ending import end_in_time
 from settings.workers.jobs import JobDefinition
 from settings.workers.model import WorkersSettings
 from settings.workers.patience import outlive_the_broker
@@ -124,9 +122,7 @@ def build_celery(
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     signals.setup_logging.connect(_keep_logging, weak=False, dispatch_uid="twelvefactor-logging")
-    signals.worker_shutting_down.connect(
-        partial(_end_in_time, settings.grace), weak=False, dispatch_uid="twelvefactor-grace"
-    )
+    end_in_time(settings.grace)
     signals.worker_process_shutdown.connect(
         partial(_end_process, at_process_end), weak=False, dispatch_uid=f"twelvefactor-end-{app_name}"
     )
@@ -188,15 +184,3 @@ def _keep_logging(**_values: object) -> None:
 def _end_process(close: Callable[[], object], **_values: object) -> None:
     """Close what this process has: its connections, and its log with the last summaries."""
     close()
-
-
-def _end_in_time(grace_seconds: float, **_values: object) -> None:
-    """Turn Celery's warm shutdown into a cold one after the grace time: what runs then goes back to the queue."""
-
-    def end() -> None:
-        log.warning("Celery worker: tasks still run after %g s and go back to the queue", grace_seconds)
-        os.kill(os.getpid(), signal.SIGQUIT)
-
-    timer = threading.Timer(grace_seconds, end)
-    timer.daemon = True
-    timer.start()
