@@ -131,6 +131,21 @@ def test_owner_killed_in_its_run_is_replaced_within_two_intervals(url: str, tmp_
         assert taken - began < 2 * every + 0.5  # half a second for a busy machine
 
 
+@pytest.mark.full
+@pytest.mark.timeout(200)
+def test_hourly_job_whose_owner_is_killed_is_done_again_within_two_minutes(url: str, tmp_path: Path) -> None:
+    """A run of a job with a long interval is not lost until its next time."""
+    with _fleet(url, tmp_path, number=2, every=3600, lasts=30) as fleet:
+        wait_until(lambda: len(fleet.runs()) >= 1, what=f"a first run\n{fleet.log()}")
+        owner, began = fleet.runs()[0]
+        os.kill(owner, signal.SIGKILL)
+        wait_until(lambda: len(fleet.runs()) >= 2, seconds=120, what=f"a take-over\n{fleet.log()}")
+        heir, at = fleet.runs()[1]
+        print(f"taken over {at - began:.1f} s after it was due, interval one hour")
+        assert heir != owner
+        assert at - began < 120
+
+
 def test_long_run_does_not_overlap_with_another_process(url: str, tmp_path: Path) -> None:
     """A job that lasts longer than its interval and its lease is run by one process at a time."""
     with _fleet(url, tmp_path, number=3, every=0.5, lasts=1.2) as fleet:
