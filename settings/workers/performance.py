@@ -124,7 +124,8 @@ class PerformanceMonitor:
             )
         with self._lock:
             self._own[endpoint] = (latency_ms, error_rate)
-            self._now.pop(endpoint, None)
+            if (counts := self._now.pop(endpoint, None)) is not None:
+                self._all.merge(counts)
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
         """Count one answered request."""

@@ -93,6 +93,18 @@ def test_endpoint_has_limits_of_its_own() -> None:
     ]
 
 
+def test_new_limit_holds_at_once_and_forgets_no_request() -> None:
+    """What came before counts for the figures, and is not judged by a limit that was not there."""
+    monitor = _monitor(100)
+    for _ in range(20):
+        monitor.observe("report", 200, 3)
+    monitor.limit("report", latency_ms=5000)
+    for _ in range(20):
+        monitor.observe("report", 200, 6)
+    assert [(each.limit, each.calls) for each in monitor.findings()] == [(5000, 20)]
+    assert monitor.figures()["requests"] == 40
+
+
 @pytest.mark.parametrize("wrong", [{"latency_ms": 0}, {"latency_ms": -1}, {"error_rate": 0}, {"error_rate": 1.1}])
 def test_wrong_limit_is_refused(wrong: dict[str, float]) -> None:
     """A limit that cannot be right is an error that names the endpoint."""
