@@ -94,6 +94,8 @@ def _gaps(runs: list[tuple[int, float]]) -> list[float]:
 
 
 def _one_run_each_interval(fleet: Fleet, *, every: float, runs: int) -> None:
+    # many processes start slowly on a busy machine
+    wait_until(lambda: len(fleet.runs()) > 0, seconds=60, what=f"a first run\n{fleet.log()}")
     wait_until(lambda: len(fleet.runs()) > runs, seconds=30 + runs * every, what=f"{runs} runs\n{fleet.log()}")
     gaps = _gaps(fleet.runs())
     # The grid holds on average; a single run may be late on a busy machine, and the next is then early.
