@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def call(function: Callable[..., Any], *args: object, **kwargs: object) -> objec
 
 
 class Runner:
-    """Runs functions in an application context of their own; never raises what they raise.
+    """Runs functions in an application context of their own; never raises what they raise, but for a process's end.
 
     Args:
         context: Gives the context and returns the session.
@@ -86,10 +87,20 @@ class Runner:
             with self._context.create_background_context():
                 call(function, *args, **kwargs)
         except BaseException as error:
+            if _ends_the_process(error):
+                raise
             raised = _clearer(error, function)
             logger.error("Worker %s failed: %s", name, described(raised), exc_info=raised)  # noqa: TRY400 - the traceback is that of what was raised, explained
             return raised
         return None
+
+
+def _ends_the_process(error: BaseException) -> bool:
+    """Say whether a Celery worker that is told to end ends this process of its pool: the run is no failure of its own.
+
+    billiard's handler of SIGTERM raises SystemExit with this status; the broker, or the lease, hands the run out again.
+    """
+    return isinstance(error, SystemExit) and error.code == -(256 - signal.SIGTERM)
 
 
 def _clearer(error: BaseException, function: Callable[..., Any]) -> BaseException:

@@ -1,7 +1,9 @@
 """Celery as the engine: what it is configured with, what jobs and tasks become, what reaches it when they fail."""
 
+import signal
 import sys
 
+import flask
 import pytest
 from celery import Celery
 
@@ -93,6 +95,25 @@ def test_failing_job_fails_as_a_task(make_workers: MakeWorkers, claims: FakeClai
     with pytest.raises(RuntimeError, match="SystemExit"):
         app.tasks["exits"]()
     assert claims.finished == [("divides", "failed"), ("exits", "failed")]
+
+
+def test_run_that_a_worker_cuts_off_is_no_failure(
+    make_workers: MakeWorkers, claims: FakeClaims, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Billiard ends a process of the pool by SystemExit: job and task pass it on, so that each is handed out again."""
+    workers, app = _built(make_workers)
+
+    def cut_off() -> None:
+        raise SystemExit(-(256 - signal.SIGTERM))
+
+    workers.worker(cut_off, every=30, name="job")
+    workers.task(cut_off, name="task")
+    for name in ("job", "task"):
+        with pytest.raises(SystemExit):
+            app.tasks[name]()
+    assert claims.finished == []
+    assert caplog.messages == []
+    assert not flask.has_app_context()
 
 
 def test_job_waits_while_the_claims_are_away(make_workers: MakeWorkers, claims: FakeClaims) -> None:
