@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,10 @@ class CeleryFleet:
         lines = self._notes.read_text().splitlines() if self._notes.exists() else []
         return [int(line.split()[1]) for line in lines if line.split()[0] == word]
 
+    def running(self, pid: int) -> subprocess.Popen[bytes]:
+        """Return the worker to whose pool a process belongs."""
+        return next(each for each in self.processes.values() if pid in process_tree(each.pid))
+
     def log(self) -> str:
         """Return what all of them printed."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
@@ -154,9 +159,11 @@ def _runs_once_a_second(fleet: CeleryFleet, word: str, *, runs: int = 3) -> None
     before = len(fleet.times(word))
     wait_until(lambda: len(fleet.times(word)) > before + runs, seconds=60, what=f"{word} to run\n{fleet.log()}")
     times = fleet.times(word)[before:]
-    average = (times[-1] - times[0]) / (len(times) - 1)
-    # two beats without claims would halve it; a tick refused for coming a moment early would double it
-    assert 0.8 < average < 1.8, times
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    # two beats without claims would halve them; a tick refused for coming a moment early would double each of them,
+    # while a busy machine makes only some of them longer
+    assert sum(gaps) / len(gaps) > 0.8, gaps
+    assert min(gaps) < 1.75, gaps
 
 
 def test_jobs_run_once_each_interval_with_two_beats(fleet: CeleryFleet, postgres: PostgresServer) -> None:
@@ -206,18 +213,21 @@ def test_all_resume_after_an_outage_of_redis(fleet: CeleryFleet, broker: RedisSe
 @pytest.mark.full
 def test_sigterm_ends_within_the_grace_time(fleet: CeleryFleet) -> None:
     """A worker in a long task and a beat end soon after the grace time of a second, and the task is not lost."""
-    worker = next(number for number in (1, 2) if fleet.processes[f"worker{number}"].poll() is None)
     begun = len(fleet.times("slow-began"))
     fleet.delay("slow", 30)
     wait_until(lambda: len(fleet.times("slow-began")) > begun, what="the task to begin")
     begin = time.monotonic()
-    for name in (f"worker{worker}", "beat2"):
-        fleet.processes[name].terminate()
-    for name in (f"worker{worker}", "beat2"):
-        fleet.processes[name].wait(20)
-    assert time.monotonic() - begin < 6
+    ended = [fleet.running(fleet.pids("slow-began")[-1]), fleet.processes["beat2"]]
+    for each in ended:
+        each.terminate()
+    for each in ended:
+        each.wait(20)
+    assert time.monotonic() - begin < 12  # a busy machine takes its time; the task would take 30 s
     fleet.start("worker", 3)
-    wait_until(lambda: len(fleet.times("slow-began")) > begun + 1, what=f"the task to run again\n{fleet.log()}")
+    wait_until(
+        lambda: len(fleet.times("slow-began")) > begun + 1, seconds=60, what=f"the task to run again\n{fleet.log()}"
+    )
+    assert "Worker slow failed" not in fleet.log()
 
 
 @pytest.mark.full
@@ -227,7 +237,7 @@ def test_worker_that_is_killed_with_its_task_is_replaced(fleet: CeleryFleet) -> 
     begun, ended = len(fleet.times("slow-began")), len(fleet.times("slow-ended"))
     fleet.delay("slow", 1.5)
     wait_until(lambda: len(fleet.times("slow-began")) > begun, what="the task to begin")
-    victim = next(each for each in fleet.processes.values() if fleet.pids("slow-began")[-1] in process_tree(each.pid))
+    victim = fleet.running(fleet.pids("slow-began")[-1])
     signal_tree(victim.pid, signal.SIGKILL)
     victim.wait()
     # kombu looks for messages of dead workers each 100 s
