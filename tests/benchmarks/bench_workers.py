@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -11,10 +13,11 @@ from werkzeug.test import EnvironBuilder
 from settings.boot.requests import RequestInstrument
 from settings.logs.context import request_id_from
 from settings.logs.model import LogsSettings
-from settings.logs.sink import configure_logs
+from settings.logs.sink import Logs, configure_logs
 from settings.workers.context import ApplicationContextManager
 from settings.workers.performance import PerformanceMonitor
 from tests.benchmarks.harness import Bar, Sampler, per_call
+from tests.running import gunicorn, serving
 
 CALLS = 20_000
 REQUESTS = 2_000
@@ -60,17 +63,31 @@ def _app() -> Flask:
     return app
 
 
+def bare_app() -> Flask:
+    """Return an application with one route, for gunicorn."""
+    return _app()
+
+
+def instrumented_app() -> Flask:
+    """Return the same application, instrumented; its log is open until the process ends."""
+    return _instrument(_app())[0]
+
+
+def _instrument(app: Flask) -> tuple[Flask, Logs]:
+    logs = configure_logs(LogsSettings(), app_name="bench", environment="production", stream=io.StringIO())
+    monitor = PerformanceMonitor(latency_threshold_ms=1000, error_rate_threshold=0.05)
+    app.wsgi_app = RequestInstrument(  # type: ignore[method-assign] # Flask's own way to add middleware
+        app.wsgi_app, bound=logs.bound, request_id=request_id_from, observe=monitor.observe
+    )
+    return app, logs
+
+
 @contextlib.contextmanager
 def _instrumented() -> Iterator[tuple[Flask, Flask]]:
     """Yield an instrumented application and a bare one."""
-    ours, bare = _app(), _app()
-    logs = configure_logs(LogsSettings(), app_name="bench", environment="production", stream=io.StringIO())
-    monitor = PerformanceMonitor(latency_threshold_ms=1000, error_rate_threshold=0.05)
-    ours.wsgi_app = RequestInstrument(  # type: ignore[method-assign] # Flask's own way to add middleware
-        ours.wsgi_app, bound=logs.bound, request_id=request_id_from, observe=monitor.observe
-    )
+    ours, logs = _instrument(_app())
     try:
-        yield ours, bare
+        yield ours, _app()
     finally:
         logs.close()
 
@@ -106,9 +123,32 @@ def _test_client() -> Iterator[tuple[Sampler, Sampler]]:
         )
 
 
+@contextlib.contextmanager
+def _gunicorn() -> Iterator[tuple[Sampler, Sampler]]:
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+
+        def cpu_of(factory: str) -> Sampler:
+            command = gunicorn(f"tests.benchmarks.bench_workers:{factory}()", workers=1)
+            server = stack.enter_context(serving(command, Path(folder)))
+            (worker,) = server.children()
+            return lambda: _cpu_seconds(worker, lambda: server.ask("/"))
+
+        yield cpu_of("instrumented_app"), cpu_of("bare_app")
+
+
+def _cpu_seconds(pid: int, request: Callable[[], object]) -> float:
+    """Return the CPU time that process takes for one of many requests."""
+    spent = Path(f"/proc/{pid}/schedstat")  # nanoseconds; /proc/…/stat counts in hundredths of a second
+    begin = int(spent.read_text().split()[0])
+    for _ in range(REQUESTS // 4):
+        request()
+    return (int(spent.read_text().split()[0]) - begin) / 1e9 / (REQUESTS // 4)
+
+
 BARS = [
     Bar("P10.new", "a wrapped function", "with app.app_context()", 1.25, _fresh_context, samples=15),
     Bar("P10.kept", "a wrapped function, context there", "with app.app_context()", 0.15, _context_there, samples=15),
     Bar("P11.wsgi", "an instrumented request", "bare wsgi_app", 1.15, _wsgi, samples=15),
     Bar("P11.client", "an instrumented request", "Flask's test client", 1.06, _test_client, samples=15),
+    Bar("P11.gunicorn", "CPU of a gunicorn worker, instrumented", "a bare one", 1.03, _gunicorn, samples=15),
 ]
