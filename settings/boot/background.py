@@ -109,7 +109,8 @@ def _register_jobs(boot: Boot, snapshot: OwnSnapshot) -> None:
 
     def look() -> None:
         services.health.refresh()
-        snapshot.write()
+        if services.lifecycle.state == "serving":  # a process of Celery's runs the job, and serves nobody
+            snapshot.write()
 
     register_builtin(
         services.workers,

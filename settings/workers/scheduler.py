@@ -263,8 +263,8 @@ class Workers:
         return task
 
     def _tell(self, engine: Engine, definition: JobDefinition) -> None:
-        if definition.once:  # the others are the serving processes' own
-            engine.add_job(definition)
+        engine.add_job(definition)
+        if definition.once:
             self._board.change(definition.name, detail=engine.where)
 
     def _refuse_taken(self, name: str) -> None:

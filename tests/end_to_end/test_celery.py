@@ -4,6 +4,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.running import SCRIPTS, Running, gunicorn, serving
 from tests.servers import PostgresServer, RedisServer, wait_until
@@ -28,11 +29,6 @@ def tick():
         file.write(f"{current_app.name} {os.getpid()}\\n")
 
 
-@services.worker(every=0.3, name="here", once=False, first=0.0)
-def here():
-    (FOLDER / f"here-{os.getpid()}").touch()
-
-
 @services.task
 def mail(to):
     (FOLDER / "mail").write_text(f"{to} by {os.getpid()} of {current_app.name}")
@@ -54,13 +50,14 @@ def send():
 def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, redis_server: RedisServer) -> None:
     """A request publishes, a worker runs it with a context, and the job, which the service leaves alone.
 
-    A job of each serving process runs in those, and not on Celery. When the worker ends, what its log held back is
-    summed up: no error is neither shown nor counted.
+    The health job runs there too, and takes none of Celery's processes for one that serves. When the worker ends, what
+    its log held back is summed up: no error is neither shown nor counted.
     """
     (tmp_path / "wsgi.py").write_text(WSGI)
     variables = {
         "DATABASE_URL": postgres.new_database(), "REDIS_URL": redis_server.url(), "WORKERS_ENGINE": "celery",
         "FOUND": tmp_path, "WORKERS_GRACE": "2", "LOG_LEVEL": "INFO", "LOG_SUMMARY_INTERVAL": "600",
+        "WORKERS_HEALTH_INTERVAL": "1",
     }  # fmt: skip
     celery = [str(SCRIPTS / "celery"), "-A", "wsgi:celery"]
     beat = Running([*celery, "beat"], folder=tmp_path, variables=variables)
@@ -73,13 +70,15 @@ def test_jobs_and_tasks_run_on_celery(tmp_path: Path, postgres: PostgresServer, 
             assert service.ask("/mail", method="POST").text == "True"
             wait_until(lambda: (tmp_path / "mail").exists(), seconds=60, what=f"the mail; {worker.output()}")
             wait_until(lambda: _lines(tmp_path) > 1, seconds=60, what=f"the job; {worker.output()} {beat.output()}")
-            children = set(service.children())
+            database = urlsplit(str(variables["DATABASE_URL"])).path[1:]
+            looked = "SELECT count(*) FROM worker_runs WHERE job = 'health'"
+            wait_until(lambda: postgres.query(looked, database=database) == [(1,)], what=f"health; {worker.output()}")
+            shown = {row[0] for row in postgres.query("SELECT pid FROM process_snapshots", database=database)}
+            assert shown <= set(service.children())
             served_by = {str(pid) for pid in [service.pid, *service.children()]}
         words = (tmp_path / "mail").read_text().split()
         assert words[0] == "a@example.com"
         assert words[2] not in served_by
-        # Neither Celery's worker nor its beat serves, whatever they run for the fleet.
-        assert {int(path.name.removeprefix("here-")) for path in tmp_path.glob("here-*")} == children
         os.kill(worker.pid, signal.SIGTERM)
         worker.wait(20)
         held_back = re.search(r"held back (\d+) times", worker.output())
