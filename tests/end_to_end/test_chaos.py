@@ -43,7 +43,7 @@ def test_chaos(tmp_path: Path, pytestconfig: pytest.Config) -> None:
 def _storm(world: World, chance: random.Random, seconds: float) -> list[str]:
     happened: list[str] = []
     before = _descriptors(world.shop.children()), _memory_mib(world.shop.children())
-    with Load(world.shop.url, threads=3, pause=0.05) as load:
+    with Load(world.shop.url, threads=3, pause=0.15) as load:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             happened += _strike(world, chance)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,23 @@ def _engine_url(url: str) -> str:
 
 
 @pytest.fixture(
-    params=["sqlite under flask", "postgresql and redis under flask", "postgresql and redis under gunicorn"]
+    scope="module",
+    params=["sqlite under flask", "postgresql and redis under flask", "postgresql and redis under gunicorn"],
 )
 def service(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer, redis_server: RedisServer
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
 ) -> Iterator[tuple[Running, str]]:
-    """A served application, and the SQLAlchemy URL of its database."""
+    """A served application, which every test leaves as it was, and the SQLAlchemy URL of its database."""
+    folder = tmp_path_factory.mktemp("served")
     variables: dict[str, object] = {"STATUS_TOKEN": "let-me-see", "WORKERS_HEALTH_INTERVAL": "0.5"}
-    database = f"sqlite:///{tmp_path / 'app.db'}"
-    if "postgresql" in request.param:
-        database = postgres.new_database()
-        variables |= {"DATABASE_URL": database, "REDIS_URL": redis_server.url()}
-    command = gunicorn() if "gunicorn" in request.param else flask_run()
-    with serving(command, tmp_path, **variables) as running:
-        yield running, _engine_url(database)
+    database = f"sqlite:///{folder / 'app.db'}"
+    with closing(RedisServer().start()) as redis:
+        if "postgresql" in request.param:
+            database = postgres.new_database()
+            variables |= {"DATABASE_URL": database, "REDIS_URL": redis.url()}
+        command = gunicorn() if "gunicorn" in request.param else flask_run()
+        with serving(command, folder, **variables) as running:
+            yield running, _engine_url(database)
 
 
 def test_a_served_application_answers_for_machines_and_people(service: tuple[Running, str]) -> None:

@@ -26,25 +26,56 @@ def upgrade():
 LAYOUTS = {"sync": (), "gthread --preload": ("-k", "gthread", "--threads", "4", "--preload")}
 
 
-@pytest.fixture(params=list(LAYOUTS.values()), ids=list(LAYOUTS))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """The shop under load-bearing gunicorn, all well."""
-    with World(tmp_path, *request.param) as world:
-        world.all_well()
+layouts = pytest.mark.parametrize("options", list(LAYOUTS.values()), ids=list(LAYOUTS))
+
+
+@pytest.fixture(scope="module", params=list(LAYOUTS.values()), ids=list(LAYOUTS))
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The shop under load-bearing gunicorn, for tests that leave it as well as they found it."""
+    with World(tmp_path_factory.mktemp("shop"), *request.param) as world:
         yield world
 
 
-def test_a_healthy_shop_serves_and_is_quiet(world: World) -> None:
-    """Orders are kept, events reach the gateway, the tables are there, and the log holds no error."""
-    with Load(world.shop.url) as load:
-        time.sleep(2)
-    assert load.wrong == load.refused == []
-    assert world.rows("SELECT count(*) FROM shop_orders") == [(len(load.accepted),)]
-    assert world.rows("SELECT count(*) FROM performance_alerts WHERE status <> 'resolved'") == [(0,)]
-    wait_until(lambda: len(world.gateway.messages) >= len(load.accepted), what="the events at the gateway")
-    assert '"level": "ERROR"' not in world.shop.output()
-    assert "application context" not in world.shop.output()
-    assert world.shop.ask("/status", headers=TOKEN).status == 200
+@pytest.fixture
+def world(shared: World) -> Iterator[World]:
+    """The shop, all well before the test and after it."""
+    shared.all_well()
+    yield shared
+    shared.all_well()
+
+
+@layouts
+def test_a_healthy_shop_serves_is_quiet_and_ends_politely(options: tuple[str, ...], tmp_path: Path) -> None:
+    """Orders are kept, events reach the gateway, the log holds no error, and SIGTERM loses no accepted request."""
+    with World(tmp_path, *options) as world:
+        world.all_well()
+        with Load(world.shop.url) as load:
+            time.sleep(2)
+        assert load.wrong == load.refused == []
+        assert world.rows("SELECT count(*) FROM shop_orders") == [(len(load.accepted),)]
+        assert world.rows("SELECT count(*) FROM performance_alerts WHERE status <> 'resolved'") == [(0,)]
+        wait_until(lambda: world.gateway.events().count("order") >= len(load.accepted), what="the events")
+        assert world.shop.ask("/status", headers=TOKEN).status == 200
+        assert answers_at_sigterm(world) == [200] * 4
+        assert '"level": "ERROR"' not in world.shop.output()
+        assert "application context" not in world.shop.output()
+
+
+def answers_at_sigterm(world: World) -> list[int]:
+    """Return what four requests were answered that were under way when SIGTERM came."""
+    answered: list[int] = []
+
+    def slow() -> None:
+        answered.append(ask(f"{world.shop.url}/slow", timeout=10).status)
+
+    threads = [threading.Thread(target=slow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: world.gateway.events().count("slow") == 4, what="four requests under way")
+    world.shop.stop(signal.SIGTERM, seconds=15)
+    for thread in threads:
+        thread.join()
+    return answered
 
 
 def test_no_customer_notices_that_redis_is_gone(world: World) -> None:
@@ -57,7 +88,6 @@ def test_no_customer_notices_that_redis_is_gone(world: World) -> None:
         with world.redis.frozen():
             time.sleep(1)
     assert load.wrong == load.refused == []
-    world.all_well()
 
 
 def test_a_dead_database_is_named_and_loses_nothing(world: World) -> None:
@@ -70,7 +100,6 @@ def test_a_dead_database_is_named_and_loses_nothing(world: World) -> None:
         world.postgres.start()
         time.sleep(1)
     assert load.wrong == load.refused == []
-    world.all_well()
     assert set(load.accepted) <= {row[0] for row in world.rows("SELECT id FROM shop_orders")}
     assert load.answers["/price", 200] > 0
 
@@ -83,7 +112,6 @@ def test_a_frozen_database_ends_requests_by_the_deadline(world: World) -> None:
             time.sleep(4)
     assert load.wrong == load.refused == []
     assert load.slowest["/orders"] < 3 + 3 + 3
-    world.all_well()
 
 
 def test_orders_go_on_without_the_gateway(world: World) -> None:
@@ -96,7 +124,6 @@ def test_orders_go_on_without_the_gateway(world: World) -> None:
         world.replace_gateway()
         wait_until(lambda: {"id": number} in world.gateway.payloads(), what="the event of the outage")
     assert load.wrong == load.refused == []
-    world.all_well()
 
 
 def test_everything_gone_at_once_is_survived(world: World) -> None:
@@ -114,25 +141,7 @@ def test_everything_gone_at_once_is_survived(world: World) -> None:
         world.postgres.start()
         world.replace_gateway()
     assert load.wrong == load.refused == []
-    world.all_well()
     assert set(load.accepted) <= {row[0] for row in world.rows("SELECT id FROM shop_orders")}
-
-
-def test_sigterm_under_load_loses_no_accepted_request(world: World) -> None:
-    """Requests that were under way when SIGTERM came are answered."""
-    answered: list[int] = []
-
-    def slow() -> None:
-        answered.append(ask(f"{world.shop.url}/slow", timeout=10).status)
-
-    threads = [threading.Thread(target=slow) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: world.gateway.events().count("slow") == 4, what="four requests under way")
-    world.shop.stop(signal.SIGTERM, seconds=15)
-    for thread in threads:
-        thread.join()
-    assert answered == [200] * 4
 
 
 def restart_workers(world: World) -> Load:
@@ -149,7 +158,6 @@ def test_a_rolling_restart_loses_no_request(world: World) -> None:
     """SIGHUP replaces every worker while customers go on."""
     load = restart_workers(world)
     assert load.wrong == load.refused == []
-    world.all_well()
 
 
 def test_a_rolling_restart_with_a_migration_loses_no_request(tmp_path: Path) -> None:
