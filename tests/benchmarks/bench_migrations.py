@@ -29,21 +29,29 @@ def _version(engine: Engine) -> Callable[[], object]:
 
 ENV = """
 from alembic import context
-with context.config.attributes["engine"].connect() as connection:
-    context.configure(connection=connection, version_table="twelvefactor_version")
+from sqlalchemy import engine_from_config, pool
+
+config = context.config
+connectable = engine_from_config(
+    config.get_section(config.config_ini_section, {}), prefix="sqlalchemy.", poolclass=pool.NullPool
+)
+with connectable.connect() as connection:
+    context.configure(connection=connection, target_metadata=None, version_table="twelvefactor_version")
     with context.begin_transaction():
         context.run_migrations()
 """
+"""Connects as the env.py does that `alembic init` writes."""
 
 
 def _upgrade(engine: Engine) -> Callable[[], object]:
-    """Return Alembic's own command on a folder with our revisions and a plain env.py."""
+    """Return Alembic's own command on a folder with our revisions and the usual env.py."""
     folder = Path(tempfile.mkdtemp())
     shutil.copytree(Path(settings.database.migrations.__path__[0]) / "versions", folder / "versions")
     (folder / "env.py").write_text(ENV)
-    config = Config(attributes={"engine": engine})
+    config = Config()
     config.set_main_option("script_location", str(folder))
     config.set_main_option("path_separator", "os")
+    config.set_main_option("sqlalchemy.url", engine.url.render_as_string(hide_password=False).replace("%", "%%"))
     return lambda: command.upgrade(config, "heads")
 
 

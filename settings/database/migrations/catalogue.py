@@ -18,18 +18,18 @@ WITH ours AS MATERIALIZED (
     SELECT oid, relname::text AS name, relkind::text AS kind FROM pg_class
     WHERE relname = ANY(%(names)s) AND relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(oid)
 )"""
-# As the server stores them: to have it write definitions out costs three times as much. A default or a constraint is
-# never altered in its row without a new `xmin`, which is shorter than its expression; a restored database has others,
-# and is then compared in full, once.
+# As the server stores them: to have it write definitions out costs three times as much. A row of the catalogue is never
+# altered without a new `xmin`, which is shorter than what it says; only the name of an index stands in another row. A
+# restored database has others, and is then compared in full, once. The column `fingerprint`, of our version table, is
+# told by its name.
 _STORED_BY_POSTGRESQL = """
 SELECT relname::text, relkind::text,
-    ARRAY(SELECT concat_ws(' ', attname, attnum, atttypid, atttypmod, attcollation, attnotnull, attidentity)
-          FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)::text,
-    ARRAY(SELECT concat_ws(' ', adnum, xmin) FROM pg_attrdef WHERE adrelid = c.oid ORDER BY adnum)::text,
-    ARRAY(SELECT concat_ws(' ', conname, contype, conkey, convalidated, xmin)
-          FROM pg_constraint WHERE conrelid = c.oid AND contype <> 'n' ORDER BY conname)::text,
-    ARRAY(SELECT concat_ws(' ', indexrelid::regclass, indkey, indclass, indoption, indisunique, indisvalid,
-                           indpred, indexprs) FROM pg_index WHERE indrelid = c.oid ORDER BY indexrelid)::text
+    ARRAY(SELECT CASE attname WHEN 'fingerprint' THEN 'fingerprint' ELSE xmin::text END
+          FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 ORDER BY attnum)::text,
+    ARRAY(SELECT xmin FROM pg_attrdef WHERE adrelid = c.oid ORDER BY adnum)::text,
+    ARRAY(SELECT xmin FROM pg_constraint WHERE conrelid = c.oid AND contype <> 'n' ORDER BY conname)::text,
+    ARRAY(SELECT concat_ws(' ', indexrelid::regclass, xmin)
+          FROM pg_index WHERE indrelid = c.oid ORDER BY indexrelid)::text
 FROM pg_class c
 WHERE relname = ANY(%(names)s) AND relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(oid)
 """
