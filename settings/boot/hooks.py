@@ -44,7 +44,7 @@ def publish(boot: Boot) -> None:
 
 def instrument_requests(boot: Boot) -> None:
     """Wrap the application: request id, log context and stopwatch; the lifecycle; the proxies in front."""
-    from settings.logs.context import request_id_from
+    from settings.logs.context import bind, request_id_from, unbind
 
     services, app = boot.services, boot.app
     lifecycle, count = services.lifecycle, services.status.observe
@@ -57,7 +57,8 @@ def instrument_requests(boot: Boot) -> None:
 
     wrapped = RequestInstrument(
         app.wsgi_app,
-        bound=services.logs.bound,
+        bind=bind,
+        unbind=unbind,
         request_id=request_id_from,
         observe=observe,
     )

@@ -1,8 +1,7 @@
 """What every request passes on its way in: an id, the log's context, a stopwatch, and the word that requests come."""
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Environ = dict[str, Any]
@@ -39,7 +38,8 @@ class RequestInstrument:
 
     Args:
         inner: The application behind it.
-        bound: Context manager that puts fields on every log line of the request.
+        bind: Puts fields on every log line from now on, and returns what `unbind` wants.
+        unbind: Takes them back. Two calls cost half of what a with block does.
         request_id: Makes a request id from the X-Request-ID header, which may be missing or malformed.
         observe: Told (endpoint, status, seconds) of each answered request.
     """
@@ -48,11 +48,13 @@ class RequestInstrument:
         self,
         inner: Wsgi,
         *,
-        bound: Callable[..., AbstractContextManager[Any]],
+        bind: Callable[[Mapping[str, object]], Any],
+        unbind: Callable[[Any], None],
         request_id: Callable[[str | None], str],
         observe: Callable[[str, int, float], None],
     ) -> None:
-        self._inner, self._bound, self._request_id, self._observe = inner, bound, request_id, observe
+        self._inner, self._request_id, self._observe = inner, request_id, observe
+        self._bind, self._unbind = bind, unbind
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, and tell what it was."""
@@ -68,11 +70,13 @@ class RequestInstrument:
 
         method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
         path = path if path.isascii() else _readable(path)
-        with self._bound(request_id=number, method=method, path=path, endpoint=_Endpoint(environ)):
-            try:
-                return self._inner(environ, respond)
-            finally:
-                self._observe(*answered, time.perf_counter() - begin)
+        fields = {"request_id": number, "method": method, "path": path, "endpoint": _Endpoint(environ)}
+        token = self._bind(fields)
+        try:
+            return self._inner(environ, respond)
+        finally:
+            self._observe(*answered, time.perf_counter() - begin)
+            self._unbind(token)
 
 
 class FirstRequest:

@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from flask import Flask
 from werkzeug.test import EnvironBuilder
 
 from settings.boot.requests import RequestInstrument
-from settings.logs.context import request_id_from
+from settings.logs.context import bind, request_id_from, unbind
 from settings.logs.model import LogsSettings
 from settings.logs.sink import Logs, configure_logs
 from settings.workers.context import ApplicationContextManager
@@ -21,6 +23,7 @@ from tests.running import gunicorn, serving
 
 CALLS = 20_000
 REQUESTS = 2_000
+CLIENTS = 4
 
 
 def _nothing() -> None:
@@ -77,7 +80,7 @@ def _instrument(app: Flask) -> tuple[Flask, Logs]:
     logs = configure_logs(LogsSettings(), app_name="bench", environment="production", stream=io.StringIO())
     monitor = PerformanceMonitor(latency_threshold_ms=1000, error_rate_threshold=0.05)
     app.wsgi_app = RequestInstrument(  # type: ignore[method-assign] # Flask's own way to add middleware
-        app.wsgi_app, bound=logs.bound, request_id=request_id_from, observe=monitor.observe
+        app.wsgi_app, bind=bind, unbind=unbind, request_id=request_id_from, observe=monitor.observe
     )
     return app, logs
 
@@ -131,18 +134,25 @@ def _gunicorn() -> Iterator[tuple[Sampler, Sampler]]:
             command = gunicorn(f"tests.benchmarks.bench_workers:{factory}()", workers=1)
             server = stack.enter_context(serving(command, Path(folder)))
             (worker,) = server.children()
-            return lambda: _cpu_seconds(worker, lambda: server.ask("/"))
+            return lambda: _cpu_seconds(worker, server.port)
 
         yield cpu_of("instrumented_app"), cpu_of("bare_app")
 
 
-def _cpu_seconds(pid: int, request: Callable[[], object]) -> float:
-    """Return the CPU time that process takes for one of many requests."""
+def _cpu_seconds(pid: int, port: int) -> float:
+    """Return the CPU time that a worker takes for one of many requests, of which the next always waits already."""
     spent = Path(f"/proc/{pid}/schedstat")  # nanoseconds; /proc/…/stat counts in hundredths of a second
     begin = int(spent.read_text().split()[0])
-    for _ in range(REQUESTS // 4):
-        request()
-    return (int(spent.read_text().split()[0]) - begin) / 1e9 / (REQUESTS // 4)
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        for served in clients.map(lambda _: _ask(port), range(REQUESTS)):
+            assert served.startswith(b"HTTP/1.1 200")
+    return (int(spent.read_text().split()[0]) - begin) / 1e9 / REQUESTS
+
+
+def _ask(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return b"".join(iter(lambda: connection.recv(4096), b""))
 
 
 BARS = [

@@ -1,7 +1,6 @@
 """Every request has an id, a context for its log lines, and a measured end."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -15,22 +14,26 @@ class _World:
     """Collects what the instrument tells the rooms."""
 
     def __init__(self) -> None:
-        self.bound: dict[str, object] = {}
+        self.bound: Mapping[str, object] = {}
         self.observed: Observed = []
         self.active = False
 
-    @contextmanager
-    def bind(self, **fields: object) -> Iterator[None]:
-        """Remember the fields, and whether the block is running."""
+    def bind(self, fields: Mapping[str, object]) -> str:
+        """Remember the fields, and that they are bound."""
         self.bound, self.active = fields, True
-        yield
+        return "token"
+
+    def unbind(self, token: str) -> None:
+        """Remember that they no longer are."""
+        assert token == "token"
         self.active = False
 
     def instrument(self, inner: Callable[[Environ, StartResponse], Iterable[bytes]]) -> RequestInstrument:
         """Return an instrument around `inner`."""
         return RequestInstrument(
             inner,
-            bound=self.bind,
+            bind=self.bind,
+            unbind=self.unbind,
             request_id=lambda header: header or "made",
             observe=lambda *seen: self.observed.append(seen),
         )
