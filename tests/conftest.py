@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers (one of each per test process), fresh databases, a clean environment."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +13,14 @@ PREFIXES = ("APP_", "DATABASE_", "REDIS_", "CACHE_", "WS_", "WORKERS_", "LOG_", 
 PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTWARE", "GUNICORN_CMD_ARGS", "NO_COLOR")
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take what a hostile environment says out of the way of every test."""
-    import os
-
-    for name in list(os.environ):
-        if name.startswith(PREFIXES) or name in PLATFORMS:
-            monkeypatch.delenv(name)
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Take what a hostile environment says out of the way of every test, and of every fixture that is shared."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(PREFIXES) or name in PLATFORMS:
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture

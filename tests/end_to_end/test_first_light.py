@@ -1,5 +1,6 @@
 """The whole way from environment variables to a served page, on each database and under each kind of server."""
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -144,8 +145,8 @@ def test_an_unwritable_sqlite_directory_is_named_with_its_fix(tmp_path: Path) ->
     }
     done = run([str(SCRIPTS / "flask"), "--app", "bootstrap", "run", "--port", "0"], tmp_path, **impossible)
     assert done.returncode == 1
-    assert "DATABASE_URL (" in done.stderr
-    assert "/proc/nowhere/app.db): " in done.stderr
+    # To a user who may not even try to make the folder the check says so, before a database is opened.
+    assert re.search(r"^(bootstrap failed: )?DATABASE_URL\b.*/proc/nowhere", done.stderr, re.MULTILINE), done.stderr
     assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 

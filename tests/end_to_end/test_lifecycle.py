@@ -32,7 +32,9 @@ FOLDER = Path(os.environ["STARTS"])
 @services.worker(every=0.2, name="tick", once=False, first=0.0)
 def tick():
     threads = [thread.name for thread in threading.enumerate()]
-    (FOLDER / str(os.getpid())).write_text("\\n".join(threads))
+    new = FOLDER / f"{os.getpid()}.new"
+    new.write_text("\\n".join(threads))
+    new.rename(FOLDER / str(os.getpid()))
 
 
 @app.cli.command("db")

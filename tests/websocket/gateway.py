@@ -88,12 +88,10 @@ class Gateway:
     def _request(self, connection: ServerConnection, request: Request) -> Response | None:
         self.attempts.append(time.monotonic())
         self.requests.append(request)
-        refusal = self._answer(connection, request) if self._answer else None
-        if refusal is None:
-            self.connections.add(connection)  # before the client knows that it is connected
-        return refusal
+        return self._answer(connection, request) if self._answer else None
 
     def _handle(self, connection: ServerConnection) -> None:
+        self.connections.add(connection)
         try:
             if self._serve_one is not None:
                 return self._serve_one(connection)

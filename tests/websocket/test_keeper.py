@@ -169,7 +169,7 @@ def test_a_retry_in_the_middle_of_an_attempt_is_not_forgotten(make: Make, refuse
         wait_until(lambda: gateway.attempts)
         client.retry()
         asked.set()
-        wait_until(lambda: client.state is State.CONNECTED)
+        wait_until(lambda: client.state is State.CONNECTED and gateway.connections)  # the gateway sees it last
         assert len(gateway.attempts) == 1 + refused
         dropped = time.monotonic()
         gateway.drop()
