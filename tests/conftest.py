@@ -1,6 +1,7 @@
 """Fixtures for all tests: real servers (one of each per test process), fresh databases, a clean environment."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,12 @@ PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTW
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Take what a hostile environment says out of the way of every test, and of every fixture that is shared."""
+    """Take what a hostile environment says out of the way of every test, and of every fixture that is shared.
+
+    A shell lets what it runs in the background ignore SIGINT, and so would the servers that the tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(PREFIXES) or name in PLATFORMS:
