@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers (one of each per test process), fresh databases, a clean environment."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -27,6 +28,15 @@ def clean_environment() -> Iterator[None]:
             if name.startswith(PREFIXES) or name in PLATFORMS:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def level_of_the_log() -> Iterator[None]:
+    """Let no test decide how much of the next one's log is seen."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -161,8 +161,8 @@ def _runs_once_a_second(fleet: CeleryFleet, word: str, *, runs: int = 3) -> None
     times = fleet.times(word)[before:]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     # two beats without claims would halve them; a tick refused for coming a moment early would double each of them,
-    # while a busy machine makes only some of them longer
-    assert sum(gaps) / len(gaps) > 0.8, gaps
+    # while a busy machine makes only some of them longer, and the next one shorter: the grid stays
+    assert len(times) <= times[-1] - times[0] + 2, gaps
     assert min(gaps) < 1.75, gaps
 
 
