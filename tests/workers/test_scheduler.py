@@ -143,7 +143,7 @@ def test_run_beyond_its_time_limit_is_reported(
     make_workers: MakeWorkers, claims: FakeClaims, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While it overruns, the log and the health say so; when it ends, its outcome is `timeout`."""
-    workers, go = make_workers(), threading.Event()
+    workers, go, claims.pauses["long"] = make_workers(), threading.Event(), 60  # one run is enough
     workers.worker(lambda: go.wait(10), every=60, jitter=0, name="long", timeout=0.05)
     workers.start()
     wait_until(lambda: workers.jobs()[0].state == "overrunning")
