@@ -167,7 +167,7 @@ class ErrorRateLimiter:
         lock = self._lock
         # Who waits inside of acquire() gets the lock while another has the GIL, and from then on each call waits for a
         # switch of threads: seven times the cost. Tried like this, whoever has the lock has the GIL, too.
-        while not lock.acquire(False):  # noqa: FBT003 - the method takes its name as a keyword at twice the cost
+        while not lock.acquire(False):  # noqa: FBT003 - a keyword costs more, in the hottest line
             time.sleep(0)
         try:
             entry = self._entries.get(fingerprint)

@@ -93,7 +93,7 @@ def _pipe_of(stream: TextIO) -> int | None:
     try:
         number = stream.fileno()
         mode = os.fstat(number).st_mode
-    except (OSError, ValueError, AttributeError, NotImplementedError):
+    except (OSError, ValueError, AttributeError, NotImplementedError):  # memory, closed, or an object of one's own
         return None
     return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 
