@@ -2,17 +2,20 @@
 
 import contextlib
 import io
+import os
+import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response, g, request
 from werkzeug.test import EnvironBuilder
 
-from settings.boot.requests import RequestInstrument
+from settings.boot.requests import RequestInstrument, Wsgi
 from settings.logs.context import bind, request_id_from, unbind
 from settings.logs.model import LogsSettings
 from settings.logs.sink import Logs, configure_logs
@@ -22,12 +25,34 @@ from tests.benchmarks.harness import Bar, Sampler, per_call
 from tests.running import gunicorn, serving
 
 CALLS = 20_000
-REQUESTS = 2_000
-CLIENTS = 4
+REQUESTS = 250
+WAITING = 10
+"""Requests that a gunicorn worker finds waiting: few, so that the two samples of a pair are milliseconds apart."""
 
 
 def _nothing() -> None:
     """Do nothing, so that only what is around it counts."""
+
+
+BROWSER = b"".join(
+    b"%b\r\n" % header
+    for header in (
+        b"Host: shop.example.com",
+        b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        b"Accept-Language: en-US,en;q=0.5",
+        b"Accept-Encoding: gzip, deflate, br, zstd",
+        b"Referer: https://shop.example.com/orders",
+        b"Cookie: session=eyJjYXJ0IjpbMSwyLDNdfQ.aSbH1A.mJ8yq0c1Xb3m9yqk1W4oXv2n5sU",
+        b"Sec-Fetch-Dest: document",
+        b"Sec-Fetch-Mode: navigate",
+        b"Sec-Fetch-Site: same-origin",
+        b"X-Forwarded-For: 203.0.113.7",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Host: shop.example.com",
+    )
+)
+"""What a browser sends through a proxy."""
 
 
 @contextlib.contextmanager
@@ -66,14 +91,13 @@ def _app() -> Flask:
     return app
 
 
-def bare_app() -> Flask:
-    """Return an application with one route, for gunicorn."""
-    return _app()
+def both_apps() -> Wsgi:
+    """Return one application for gunicorn: an instrumented one behind `/?ours`, a bare one behind `/?bare`.
 
-
-def instrumented_app() -> Flask:
-    """Return the same application, instrumented; its log is open until the process ends."""
-    return _instrument(_app())[0]
+    Two workers of one and the same application differ by more than the bar, by where their memory happens to be.
+    """
+    ours, bare = _instrument(_app())[0].wsgi_app, _app().wsgi_app
+    return lambda environ, respond: (ours if environ["QUERY_STRING"] == "ours" else bare)(environ, respond)
 
 
 def _instrument(app: Flask) -> tuple[Flask, Logs]:
@@ -95,21 +119,45 @@ def _instrumented() -> Iterator[tuple[Flask, Flask]]:
         logs.close()
 
 
+def _with_hooks() -> Flask:
+    """Return the application with what a service has that counts its requests in Flask's hooks."""
+    app, seconds = _app(), dict[tuple[str | None, int], float]()
+
+    @app.before_request
+    def begin() -> None:
+        g.begin, g.number = time.perf_counter(), request.headers.get("X-Request-ID") or uuid.uuid4().hex
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        key = request.endpoint, response.status_code
+        seconds[key] = seconds.get(key, 0) + time.perf_counter() - g.begin
+        response.headers["X-Request-ID"] = g.number
+        return response
+
+    return app
+
+
+def _requests_to(app: Flask) -> Sampler:
+    environ = EnvironBuilder("/").get_environ()
+    inner: Any = app.wsgi_app
+
+    def ask() -> None:
+        for _ in inner(dict(environ), _start_response):
+            pass
+
+    return per_call(ask, number=REQUESTS)
+
+
 @contextlib.contextmanager
 def _wsgi() -> Iterator[tuple[Sampler, Sampler]]:
-    environ = EnvironBuilder("/").get_environ()
-
-    def call(app: Flask) -> Callable[[], object]:
-        inner: Any = app.wsgi_app
-
-        def request() -> None:
-            for _ in inner(dict(environ), _start_response):
-                pass
-
-        return request
-
     with _instrumented() as (ours, bare):
-        yield per_call(call(ours), number=REQUESTS), per_call(call(bare), number=REQUESTS)
+        yield _requests_to(ours), _requests_to(bare)
+
+
+@contextlib.contextmanager
+def _hooks() -> Iterator[tuple[Sampler, Sampler]]:
+    with _instrumented() as (ours, _):
+        yield _requests_to(ours), _requests_to(_with_hooks())
 
 
 def _start_response(*_args: object) -> None:
@@ -121,44 +169,47 @@ def _test_client() -> Iterator[tuple[Sampler, Sampler]]:
     with _instrumented() as (ours, bare):
         mine, other = ours.test_client(), bare.test_client()
         yield (
-            per_call(lambda: mine.get("/"), number=REQUESTS // 4),
-            per_call(lambda: other.get("/"), number=REQUESTS // 4),
+            per_call(lambda: mine.get("/"), number=REQUESTS),
+            per_call(lambda: other.get("/"), number=REQUESTS),
         )
 
 
 @contextlib.contextmanager
 def _gunicorn() -> Iterator[tuple[Sampler, Sampler]]:
-    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-
-        def cpu_of(factory: str) -> Sampler:
-            command = gunicorn(f"tests.benchmarks.bench_workers:{factory}()", workers=1)
-            server = stack.enter_context(serving(command, Path(folder)))
-            (worker,) = server.children()
-            return lambda: _cpu_seconds(worker, server.port)
-
-        yield cpu_of("instrumented_app"), cpu_of("bare_app")
+    command = gunicorn("tests.benchmarks.bench_workers:both_apps()", workers=1)
+    with tempfile.TemporaryDirectory() as folder, serving(command, Path(folder)) as server:
+        (worker,) = server.children()
+        yield (
+            lambda: _cpu_seconds(worker, server.port, b"/?ours"),
+            lambda: _cpu_seconds(worker, server.port, b"/?bare"),
+        )
 
 
-def _cpu_seconds(pid: int, port: int) -> float:
-    """Return the CPU time that a worker takes for one of many requests, of which the next always waits already."""
+def _cpu_seconds(pid: int, port: int, target: bytes) -> float:
+    """Return the CPU time that a worker takes for one of many requests, which all wait when it begins."""
     spent = Path(f"/proc/{pid}/schedstat")  # nanoseconds; /proc/…/stat counts in hundredths of a second
     begin = int(spent.read_text().split()[0])
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        for served in clients.map(lambda _: _ask(port), range(REQUESTS)):
-            assert served.startswith(b"HTTP/1.1 200")
-    return (int(spent.read_text().split()[0]) - begin) / 1e9 / REQUESTS
+    os.kill(pid, signal.SIGSTOP)  # while a client runs beside it, the worker's cost swings by more than the bar
+    waiting = [_ask(port, target) for _ in range(WAITING)]
+    os.kill(pid, signal.SIGCONT)
+    for connection in reversed(waiting):  # the last one is answered last, and this process sleeps till then
+        with connection:
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    return (int(spent.read_text().split()[0]) - begin) / 1e9 / WAITING
 
 
-def _ask(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return b"".join(iter(lambda: connection.recv(4096), b""))
+def _ask(port: int, target: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(b"GET %b HTTP/1.1\r\n%b\r\n" % (target, BROWSER))
+    connection.shutdown(socket.SHUT_WR)  # a worker waits for its client's end before it takes the next
+    return connection
 
 
 BARS = [
     Bar("P10.new", "a wrapped function", "with app.app_context()", 1.25, _fresh_context, samples=15),
     Bar("P10.kept", "a wrapped function, context there", "with app.app_context()", 0.15, _context_there, samples=15),
-    Bar("P11.wsgi", "an instrumented request", "bare wsgi_app", 1.15, _wsgi, samples=15),
-    Bar("P11.client", "an instrumented request", "Flask's test client", 1.06, _test_client, samples=15),
-    Bar("P11.gunicorn", "CPU of a gunicorn worker, instrumented", "a bare one", 1.03, _gunicorn, samples=15),
+    Bar("P11.hooks", "an instrumented request", "hooks that time it and give it an id", 1.00, _hooks, samples=99),
+    Bar("P11.wsgi", "an instrumented request", "bare wsgi_app", 1.15, _wsgi, samples=99),
+    Bar("P11.client", "an instrumented request", "Flask's test client", 1.06, _test_client, samples=99),
+    Bar("P11.gunicorn", "CPU of a gunicorn worker, instrumented", "a bare one", 1.03, _gunicorn, samples=1500),
 ]

@@ -1,4 +1,4 @@
-"""The benchmark harness: each bar pairs our cost with a floor or a peer, sampled A B A B, compared at the median."""
+"""The benchmark harness: each bar pairs our cost with a floor or a peer, sampled A B B A, compared pair by pair."""
 
 import os
 import statistics
@@ -57,22 +57,25 @@ def _interleaved(ours: Sampler, theirs: Sampler, samples: int) -> Iterator[tuple
 
 
 def measure(bar: Bar, *, samples: int | None = None) -> Figure:
-    """Run one bar after one unmeasured pair of samples; the ratio is that of the medians."""
+    """Run one bar after one unmeasured pair of samples; the ratio is the median of the pairs' own.
+
+    The two of a pair run one after the other, so that what slows the machine down for a while slows both.
+    """
     with bar.pair() as (ours, theirs):
         ours(), theirs()
         pairs = list(_interleaved(ours, theirs, samples or bar.samples))
-    mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return _figure(bar, mine, other)
+    return _figure(bar, pairs)
 
 
 def smoke(bar: Bar) -> Figure:
     """Run both sides of a bar once, cold: it shows that the bar can be measured, and nothing of its ratio."""
     with bar.pair() as (ours, theirs):
-        return _figure(bar, ours(), theirs())
+        return _figure(bar, [(ours(), theirs())])
 
 
-def _figure(bar: Bar, mine: float, other: float) -> Figure:
-    ratio = mine / other
+def _figure(bar: Bar, pairs: Sequence[tuple[float, float]]) -> Figure:
+    mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(one / two for one, two in pairs)
     return Figure(bar.key, bar.what, bar.against, mine * 1e6, other * 1e6, ratio, bar.limit, ratio <= bar.limit)
 
 

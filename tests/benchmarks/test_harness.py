@@ -32,10 +32,16 @@ def bar(mine: list[float], other: list[float], *, limit: float, order: list[str]
     return Bar("P0", "one thing", "another", limit, pair, samples=3)
 
 
-def test_the_ratio_is_that_of_the_medians() -> None:
+def test_the_ratio_is_the_median_of_the_pairs() -> None:
     """The first pair warms up and does not count; one slow sample does not decide."""
     figure = measure(bar([9.0, 3.0, 2.0, 90.0], [1.0, 2.0, 2.0, 2.0], limit=1.5))
     assert (figure.ours_us, figure.theirs_us, figure.ratio, figure.held) == (3e6, 2e6, 1.5, True)
+
+
+def test_a_machine_that_slows_down_changes_no_ratio() -> None:
+    """Both of a pair are slow then, wherever the medians of each side end up."""
+    figure = measure(bar([1.0, 1.1, 2.2, 5.5], [1.0, 1.0, 2.0, 5.0], limit=1.1))
+    assert figure.ratio == pytest.approx(1.1)
 
 
 def test_a_ratio_above_the_limit_is_not_held() -> None:
