@@ -87,8 +87,9 @@ class Lifecycle:
 
     def on_request(self, environ: dict[str, Any]) -> None:
         """Start with the first real request, for servers whose loop is not known; a test client's is none."""
-        real = "SERVER_SOFTWARE" in environ or "uwsgi.version" in environ
-        if self.state == "idle" and self._decide is None and real:
+        if self.state != "idle" or self._decide is not None:
+            return
+        if "SERVER_SOFTWARE" in environ or "uwsgi.version" in environ:
             self.start()
 
     @property

@@ -1,7 +1,7 @@
 """What every request passes on its way in: an id, the log's context, a stopwatch, and the word that requests come."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Environ = dict[str, Any]
@@ -33,6 +33,44 @@ def _readable(path: str) -> str:
     return path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
 
 
+class _Exchange(Mapping[str, object]):
+    """A request and how it was answered; as a mapping, what each log line of the request carries.
+
+    One object for both, and its fields made only when a line is written: each object costs every request.
+    """
+
+    __slots__ = ("_environ", "_number", "_path", "_start_response", "answered")
+
+    def __init__(self, environ: Environ, start_response: StartResponse, number: str) -> None:
+        self._environ, self._start_response, self._number = environ, start_response, number
+        self._path = environ.get("PATH_INFO", "")  # a mount shortens it on the way
+        self.answered = "", 500
+
+    def respond(self, line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:  # noqa: ANN401 - the server's write function
+        """Begin the answer as WSGI's start_response does, with the request's id among its headers."""
+        self.answered = _endpoint_of(self._environ), int(line[:3])  # when the request is over, Flask takes it out
+        headers = [*headers, ("X-Request-ID", self._number)]
+        return self._start_response(line, headers, exc_info) if exc_info else self._start_response(line, headers)
+
+    def __getitem__(self, name: str) -> object:
+        match name:
+            case "request_id":
+                return self._number
+            case "method":
+                return self._environ.get("REQUEST_METHOD", "")
+            case "path":
+                return _readable(self._path)
+            case "endpoint":
+                return _Endpoint(self._environ)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("request_id", "method", "path", "endpoint"))
+
+    def __len__(self) -> int:
+        return 4
+
+
 class RequestInstrument:
     """WSGI middleware: request id in and out, log context, duration and status to the monitor.
 
@@ -60,22 +98,12 @@ class RequestInstrument:
         """Answer a request, and tell what it was."""
         begin = time.perf_counter()
         number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
-        answered = "", 500
-
-        def respond(line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:  # noqa: ANN401 - the server's write function
-            nonlocal answered
-            answered = _endpoint_of(environ), int(line[:3])  # when the request is over, Flask takes it out
-            headers = [*headers, ("X-Request-ID", number)]
-            return start_response(line, headers, exc_info) if exc_info else start_response(line, headers)
-
-        method, path = environ.get("REQUEST_METHOD", ""), environ.get("PATH_INFO", "")
-        path = path if path.isascii() else _readable(path)
-        fields = {"request_id": number, "method": method, "path": path, "endpoint": _Endpoint(environ)}
-        token = self._bind(fields)
+        exchange = _Exchange(environ, start_response, number)
+        token = self._bind(exchange)
         try:
-            return self._inner(environ, respond)
+            return self._inner(environ, exchange.respond)
         finally:
-            self._observe(*answered, time.perf_counter() - begin)
+            self._observe(*exchange.answered, time.perf_counter() - begin)
             self._unbind(token)
 
 

@@ -7,6 +7,7 @@ import socket
 import tempfile
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 BOUNDS = (*map(str, SECONDS_BUCKETS), "+Inf")
 WRITE_AFTER_SECONDS = 1.0
 """Counts reach the files so much later, on a thread: neither a boot nor a request pays for library and files."""
+MOST_FRESH = 100
+"""Requests that are counted together, which costs each of them less; their order does not matter."""
 
 
 class _Durations:
@@ -42,6 +45,7 @@ class _Counts:
 
     def __init__(self, folder: Path) -> None:
         self.lock, self.waiting = threading.RLock(), threading.Event()
+        self.fresh: deque[tuple[str, int, float]] = deque()
         self.requests: dict[tuple[str, int], int] = {}
         self.durations: dict[str, _Durations] = {}
         self.unwritten: set[tuple[str, int]] = set()
@@ -57,11 +61,22 @@ class _Counts:
             self.files = PrometheusFiles(self._folder)
         return self.files
 
+    def count(self) -> None:
+        while self.fresh:
+            endpoint, status, seconds = self.fresh.popleft()
+            durations = self.durations.get(endpoint) or self.durations.setdefault(endpoint, _Durations())
+            durations.total += seconds
+            durations.buckets[bisect.bisect_left(SECONDS_BUCKETS, seconds)] += 1
+            key = endpoint, status
+            self.requests[key] = self.requests.get(key, 0) + 1
+            self.unwritten.add(key)
+
     def write(self) -> None:
         if self.ended.is_set():
             return
         self._writing = True
         try:
+            self.count()
             self._write(self.opened())
         finally:
             self._writing = False
@@ -103,19 +118,14 @@ class Tally:
         watch_forks(self)
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
-        counts, key = self._counts, (endpoint, status)
-        with counts.lock:
-            counts.requests[key] = counts.requests.get(key, 0) + 1
-            durations = counts.durations.get(endpoint) or counts.durations.setdefault(endpoint, _Durations())
-            durations.total += seconds
-            durations.buckets[bisect.bisect_left(SECONDS_BUCKETS, seconds)] += 1
-            counts.unwritten.add(key)
-            if counts.writer is None:
-                counts.writer = threading.Thread(
-                    target=_keep_writing, args=(counts, self._write_after), name="status-metrics", daemon=True
-                )
-                counts.writer.start()
+        """Count one answered request, together with others or at the next write."""
+        counts = self._counts
+        counts.fresh.append((endpoint, status, seconds))
+        if len(counts.fresh) >= MOST_FRESH:
+            with counts.lock:
+                counts.count()
+        if counts.writer is None:
+            self._begin_to_write(counts)
         if not counts.waiting.is_set():
             counts.waiting.set()
 
@@ -147,6 +157,14 @@ class Tally:
         """Count from zero, in new files; the parent's counts are closed here too, at the end, and need a free lock."""
         self._counts.lock = threading.RLock()
         self._counts = self._begin()
+
+    def _begin_to_write(self, counts: _Counts) -> None:
+        with counts.lock:
+            if counts.writer is None:
+                counts.writer = threading.Thread(
+                    target=_keep_writing, args=(counts, self._write_after), name="status-metrics", daemon=True
+                )
+                counts.writer.start()
 
     def _begin(self) -> _Counts:
         counts = _Counts(self.folder)

@@ -2,6 +2,7 @@
 
 import threading
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ STEP = 1.1
 BOUNDS_MS = tuple(0.1 * STEP**n for n in range(145))
 """Upper bounds of the histogram's buckets in milliseconds, 0.1 ms to 90 s; a last bucket has none."""
 MOST_ENDPOINTS = 500
+MOST_WAITING = 100
+"""Requests that are counted together, which costs each of them less; whoever asks counts what waits first."""
 OTHERS = "(others)"
 SLOW, FAILING, SLOW_DATABASE = "slow-endpoint", "failing-endpoint", "slow-database"
 ALERT_TYPES = (SLOW, FAILING, SLOW_DATABASE)
@@ -105,6 +108,7 @@ class PerformanceMonitor:
         self._latency_ms, self._error_rate, self._cache = latency_threshold_ms, error_rate_threshold, cache
         self._own: dict[str, tuple[float | None, float | None]] = {}
         self._lock = threading.Lock()
+        self._waiting: deque[tuple[str, int, float]] = deque()
         self._now: dict[str, _Counts] = {}
         self._all = _Counts(latency_threshold_ms)
         self._statements, self._all_statements = _Counts(latency_threshold_ms), _Counts(latency_threshold_ms)
@@ -123,15 +127,17 @@ class PerformanceMonitor:
                 "milliseconds, and a share above 0 and up to 1"
             )
         with self._lock:
+            self._count_waiting()
             self._own[endpoint] = (latency_ms, error_rate)
             if (counts := self._now.pop(endpoint, None)) is not None:
                 self._all.merge(counts)
 
     def observe(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
-        with self._lock:
-            counts = self._now.get(endpoint) or self._begin(endpoint)
-            counts.add(seconds * 1000, wrong=status >= 500)
+        """Count one answered request, together with others or when figures are asked for."""
+        self._waiting.append((endpoint, status, seconds))
+        if len(self._waiting) >= MOST_WAITING:
+            with self._lock:
+                self._count_waiting()
 
     def observe_statement(self, statement: str, seconds: float, *, failed: bool = False) -> None:
         """Count one statement that the database ran; its text is kept, shortened, when it is the slowest so far."""
@@ -144,6 +150,7 @@ class PerformanceMonitor:
     def findings(self) -> list[Finding]:
         """Return what exceeded its limit since the last call, and begin a new interval."""
         with self._lock:
+            self._count_waiting()
             interval, self._now = self._now, {}
             statements, self._statements = self._statements, _Counts(self._latency_ms)
             self._all_statements.merge(statements)
@@ -158,6 +165,7 @@ class PerformanceMonitor:
     def figures(self) -> Mapping[str, Fact]:
         """Return this process's figures since its start: durations in milliseconds, counts, the cache's hit rate."""
         with self._lock:
+            self._count_waiting()
             requests, statements = _Counts(0), _Counts(0)
             for counts in (self._all, *self._now.values()):
                 requests.merge(counts)
@@ -170,6 +178,12 @@ class PerformanceMonitor:
         """Return the figures as a row of health, which never is unhealthy: alerts say what is wrong with them."""
         facts = self.figures()
         return Reading(HealthStatus.HEALTHY, f"{facts['requests']} requests, p95 {facts['p95_ms']} ms", facts=facts)
+
+    def _count_waiting(self) -> None:
+        while self._waiting:
+            endpoint, status, seconds = self._waiting.popleft()
+            counts = self._now.get(endpoint) or self._begin(endpoint)
+            counts.add(seconds * 1000, wrong=status >= 500)
 
     def _begin(self, endpoint: str) -> _Counts:
         name = endpoint if len(self._now) < MOST_ENDPOINTS else OTHERS
@@ -202,6 +216,7 @@ class PerformanceMonitor:
     def after_fork_in_child(self) -> None:
         """Count from zero."""
         self._lock = threading.Lock()
+        self._waiting.clear()
         self._now, self._slowest = {}, ""
         self._all, self._statements, self._all_statements = (_Counts(self._latency_ms) for _ in range(3))
 

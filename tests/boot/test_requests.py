@@ -83,6 +83,19 @@ def test_a_path_of_other_letters_is_readable(path: str, shown: str) -> None:
     assert world.bound["path"] == shown
 
 
+def test_the_path_is_the_one_that_was_asked_for() -> None:
+    """A mount shortens the path on the way to the application; the log keeps the whole."""
+    world = _World()
+
+    def inner(environ: Environ, respond: StartResponse) -> Iterable[bytes]:
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = "/shop", "/orders"
+        respond("200 OK", [])
+        return []
+
+    _ask(world.instrument(inner), PATH_INFO="/shop/orders")
+    assert world.bound["path"] == "/shop/orders"
+
+
 def test_an_answer_is_observed_with_its_status_and_duration() -> None:
     """The monitor learns endpoint, status and seconds."""
     world = _World()
