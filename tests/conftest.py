@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests.proxy import TcpProxy
 from tests.servers import PostgresServer, RedisServer
 
 PREFIXES = ("APP_", "DATABASE_", "REDIS_", "CACHE_", "WS_", "WORKERS_", "LOG_", "STATUS_", "FLASK_")
-PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTWARE", "GUNICORN_CMD_ARGS", "NO_COLOR")
+PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTWARE", "GUNICORN_CMD_ARGS", "NO_COLOR",
+             "PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONOPTIMIZE")  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,6 +29,20 @@ def clean_environment() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(PREFIXES) or name in PLATFORMS:
                 patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(clean_environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the temporary files of the tests, their servers and killed processes in one folder, and delete it."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder is elsewhere, and it clears up there itself
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="twelvefactor-test-", ignore_cleanup_errors=True) as folder,
+    ):
+        Path(folder).chmod(0o755)  # servers that may not run as root run as somebody else
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
         yield
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -153,12 +154,16 @@ def test_a_request_has_an_id_and_is_counted_by_endpoint(services: Services) -> N
 
 
 def test_a_closed_standard_output_ends_no_boot(tmp_path: Path) -> None:
-    """The service goes on where nobody reads what it says, or the disk behind it is full."""
-    program = "from bootstrap import bootstrap; bootstrap().close()"
-    for redirection in (">&-", ">/dev/full"):
+    """The service goes on where nobody reads what it says, or the disk behind it is full.
+
+    At its end Python itself says 120 then, when it still holds lines; without a buffer it has none.
+    """
+    program = 'import sys; from bootstrap import bootstrap; bootstrap().close(); print("went on", file=sys.stderr)'
+    for redirection, held in product((">&-", ">/dev/full"), ("", "1")):
         command = f"{sys.executable} -c '{program}' {redirection}"
-        done = run(["bash", "-c", command], tmp_path, LOG_FORMAT="text")
-        assert done.returncode == 0, done.stderr
+        done = run(["bash", "-c", command], tmp_path, LOG_FORMAT="text", PYTHONUNBUFFERED=held)
+        assert done.returncode == (120 if redirection == ">/dev/full" and not held else 0), done.stderr
+        assert "went on" in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -76,20 +76,22 @@ def test_the_timer_needs_no_further_call(log: Log) -> None:
 
 def test_no_timer_runs_without_need(log: Log) -> None:
     """A process in which nothing is held back has no thread of ours, until it is asked for; stopping ends it."""
+    before = set(threading.enumerate())
     storms = Storms(summaries=list, say=log.say, interval=3600)
-    assert "log-summaries" not in {each.name for each in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
     storms.start()
     storms.start()
-    assert [each.name for each in threading.enumerate()].count("log-summaries") == 1
+    assert [each.name for each in set(threading.enumerate()) - before] == ["log-summaries"]
     storms.stop()
     storms.stop()
-    assert "log-summaries" not in {each.name for each in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
     storms.start()
-    assert "log-summaries" not in {each.name for each in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_timer_that_could_not_start_starts_later(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an outage a process may be out of threads for a while."""
+    before = set(threading.enumerate())
     storms = Storms(summaries=list, say=log.say, interval=3600)
 
     def refuse(_thread: threading.Thread) -> None:
@@ -98,9 +100,9 @@ def test_a_timer_that_could_not_start_starts_later(log: Log, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         storms.begin(_summary(1))
-    assert "log-summaries" not in {each.name for each in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
     storms.begin(_summary(1))
-    assert "log-summaries" in {each.name for each in threading.enumerate()}
+    assert [each.name for each in set(threading.enumerate()) - before] == ["log-summaries"]
     storms.stop()
 
 
@@ -111,4 +113,5 @@ def test_a_clock_that_was_set_back_ends_no_storm_before_it_began(log: Log) -> No
     storms.begin(_summary(1, 5000, 5000))
     storms.report()
     storms.report()
+    storms.stop()
     assert "over after 0.0 s" in log.said[-1][1]
