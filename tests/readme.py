@@ -29,6 +29,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
+def said(beginning: str) -> str:
+    """Return the one piece of inline code of the README that begins so, on one line."""
+    found = {
+        " ".join(each.split())
+        for each in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", README.read_text(), flags=re.DOTALL))
+    }
+    [code] = [each for each in found if each.startswith(beginning)]
+    return code
+
+
 def table() -> str:
     """Return the table of variables, one row a variable, written from the models."""
     rows = [row for model in ROOMS.values() for row in _rows(model)]

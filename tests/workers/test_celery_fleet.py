@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from celery import Celery
 
 from settings.database.tables import metadata
+from tests.readme import said
 from tests.running import environment
 from tests.servers import PostgresServer, RedisServer, process_tree, signal_tree, wait_until
 
@@ -77,7 +79,7 @@ class CeleryFleet:
     """Workers and beats of one application, with all that they note and print."""
 
     def __init__(self, folder: Path, database: str, broker: str) -> None:
-        (folder / "fleet_app.py").write_text(APPLICATION)
+        (folder / "wsgi.py").write_text(APPLICATION)
         self.folder, self._notes = folder, folder / "notes"
         variables = {"TEST_DATABASE": database, "TEST_BROKER": broker, "TEST_NOTES": self._notes}
         self._environment = environment(**variables)
@@ -86,12 +88,13 @@ class CeleryFleet:
         self._client = Celery("client", broker=broker, set_as_current=False)
 
     def start(self, kind: str, number: int) -> None:
-        """Start a worker with two processes, or a beat."""
+        """Start a worker, with two processes, or a beat, by the README's command."""
+        command = shlex.split(said(f"celery -A wsgi:celery {kind}"))
         options = ["-c", "2", "-n", f"{kind}{number}@tests", "--without-gossip", "--without-mingle"]
         options = options if kind == "worker" else []
         with (self.folder / f"{kind}{number}.log").open("ab") as log:
             self.processes[f"{kind}{number}"] = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "fleet_app:celery", kind, *options], cwd=self.folder,
+                [sys.executable, "-m", *command, *options], cwd=self.folder,
                 env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
