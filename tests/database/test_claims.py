@@ -93,6 +93,15 @@ def test_jobs_of_one_application_do_not_touch_each_other(engine: Engine) -> None
     assert [(row["job"], row["runs"]) for row in claims.history()] == [("a", 1), ("b", 1)]
 
 
+def test_the_end_of_one_run_ends_no_other(engine: Engine) -> None:
+    """Two jobs of one process may be at the same run."""
+    claims = claims_of(engine)
+    one, two = claimed(claims, job="a"), claimed(claims, job="b")
+    one.finish("ok", 1)
+    assert two.heartbeat()
+    assert [row["outcome"] for row in claims.history()] == ["ok", None]
+
+
 def test_a_clock_that_went_back_stops_nothing(engine: Engine) -> None:
     """Moments far ahead of now can only come from a wrong clock: the job is run once, and stays on a sane grid."""
     claims = claims_of(engine)
@@ -118,10 +127,10 @@ def test_a_moment_a_little_ahead_is_no_wrong_clock(engine: Engine) -> None:
 
 
 def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
-    """Outcome, duration, error, owner and counts are kept after the run."""
+    """Outcome, duration, error, owner and counts are kept after the run, by the jobs' names."""
     claims = claims_of(engine)
-    claimed(claims, job="a").finish("ok", 0.5)
     claimed(claims, job="b").finish("failed", 1.5, "no\0 luck\ud800" + "!" * 5000)
+    claimed(claims, job="a").finish("ok", 0.5)
     one, two = claims.history()
     assert (one["job"], one["outcome"], one["duration_seconds"], one["failures"]) == ("a", "ok", 0.5, 0)
     assert one["error"] is None

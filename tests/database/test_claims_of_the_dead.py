@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from settings.database.claims import Claims
@@ -101,11 +101,25 @@ def test_a_job_that_kills_its_processes_is_taken_over_once(engine: Engine) -> No
     claimed(claims, every=3600)
 
 
+@pytest.mark.parametrize("ahead", [-140, 150])
+def test_a_run_that_is_taken_over_begins_the_grid_anew(engine: Engine, ahead: float) -> None:
+    """When its next moment has long passed, or the clock went back, it is one interval from now."""
+    claims = claims_of(engine)
+    claimed(claims, every=60)
+    shift(engine, 61)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE worker_runs SET due_at = due_at + :s"), {"s": ahead})
+    claimed(claims, every=60)
+    (row,) = claims.history()
+    assert row["due_at"] == pytest.approx(row["started_at"] + 60)
+
+
 def test_only_a_dead_run_is_taken_over(engine: Engine) -> None:
     """`take_over` leaves a job alone that is due, runs or has ended; `lease_left` says when it is worth asking."""
     first, second = claims_of(engine, "one"), claims_of(engine, "two")
     assert (second.take_over("job", every=600), second.lease_left("job")) == (None, None)
     claim = claimed(first, every=600)
+    assert second.lease_left("other") is None
     left = second.lease_left("job")
     assert left is not None
     assert 58 < left <= 60
