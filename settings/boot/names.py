@@ -13,15 +13,12 @@ class ProcessName:
 
     def __init__(self) -> None:
         self._host = socket.gethostname()[:100]
-        self._pid = 0
-        self._name = ""
+        self._names: dict[int, str] = {}
 
     def __call__(self) -> str:
-        """Return the name of the process that calls."""
-        if self._pid != os.getpid():
-            self._name = f"{self._host}:{os.getpid()}:{secrets.token_hex(4)}"
-            self._pid = os.getpid()
-        return self._name
+        """Return the name of the process that calls: of the names that threads make at once, the first stays."""
+        pid = os.getpid()
+        return self._names.get(pid) or self._names.setdefault(pid, f"{self._host}:{pid}:{secrets.token_hex(4)}")
 
     @property
     def host(self) -> str:
