@@ -143,6 +143,17 @@ def test_the_history_tells_how_runs_ended(engine: Engine) -> None:
     assert abs(one["started_at"] - time.time()) < 60
 
 
+def test_how_a_run_ended_is_told_until_the_next_one_has(engine: Engine) -> None:
+    """A job that fails each night is seen to fail while it runs, too."""
+    claims = claims_of(engine)
+    claimed(claims).finish("failed", 1, "no luck")
+    shift(engine, 61)
+    claim = claimed(claims)
+    assert [(row["outcome"], row["error"]) for row in claims.history()] == [("failed", "no luck")]
+    claim.finish("ok", 1)
+    assert [(row["outcome"], row["error"]) for row in claims.history()] == [("ok", None)]
+
+
 def test_two_applications_share_a_database(engine: Engine) -> None:
     """The name of the application is half of the key."""
     assert claims_of(engine, app_name="first").claim("job", every=60)
