@@ -63,13 +63,27 @@ def process_tree(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in process_tree(child))]
 
 
-def signal_tree(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process and all its descendants, first to the one that might fork another meanwhile."""
+def signal_tree(pid: int, number: signal.Signals) -> list[int]:
+    """Send a signal to a process and all its descendants, first to the one that might fork another meanwhile.
+
+    Return them all.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP if number is signal.SIGKILL else number)
-    for each in process_tree(pid):
+    tree = process_tree(pid)
+    for each in tree:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, number)
+    return tree
+
+
+def is_over(pid: int) -> bool:
+    """Say whether a process has ended and holds no memory or file any more, though nobody may have asked for it."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in ("Z", "X")
 
 
 class Server(ABC):
@@ -119,9 +133,10 @@ class Server(ABC):
     def kill(self) -> None:
         """End the server and its children with SIGKILL, frozen or not."""
         if self.process is not None:
-            signal_tree(self.pid, signal.SIGKILL)
+            tree = signal_tree(self.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
+            wait_until(lambda: all(map(is_over, tree)), what="the end of every child")  # one may hold memory till then
 
     def freeze(self) -> None:
         """Stop the server and its children (SIGSTOP): connections stay open and nothing answers."""
