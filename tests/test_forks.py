@@ -1,8 +1,11 @@
 """Forks from many threads at once, and things that come to be watched meanwhile."""
 
+import gc
 import os
 import sys
 from pathlib import Path
+
+import pytest
 
 from settings.forks import watch_forks
 from tests.running import run
@@ -108,6 +111,40 @@ def test_locks_are_taken_in_order_and_released_in_reverse() -> None:
         watch_forks(each)
     assert _words_of_a_child(calls) == "before one,before two,child one,child two"
     assert calls == ["before one", "before two", "parent two", "parent one"]
+
+
+def test_what_is_first_comes_before_all_others() -> None:
+    """A connection is younger than the sessions that use it, and is mended before they are forgotten."""
+    calls: list[str] = []
+    old, young = _Notes("old", calls), _Notes("young", calls)
+    watch_forks(old)
+    watch_forks(young, first=True)
+    assert _words_of_a_child(calls) == "before young,before old,child young,child old"
+
+
+class _Asks(_Notes):
+    """Writes down whether garbage is collected while it is called."""
+
+    def after_fork_in_child(self) -> None:
+        """Note it."""
+        self._calls.append(f"child {gc.isenabled()}")
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_no_garbage_is_collected_while_a_child_is_mended(collects: bool) -> None:
+    """Afterwards it is again, in parent and child, unless somebody had turned it off."""
+    calls: list[str] = []
+    asks = _Asks("asks", calls)
+    watch_forks(asks)
+    try:
+        (gc.enable if collects else gc.disable)()
+        assert _words_of_a_child(calls) == "before asks,child False"
+        assert gc.isenabled() is collects
+        if (child := os.fork()) == 0:
+            os._exit(gc.isenabled() is not collects)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        gc.enable()
 
 
 def test_what_nobody_keeps_is_forgotten() -> None:

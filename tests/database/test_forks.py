@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import gc
 import os
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from settings.database.manager import DatabaseManager
+from settings.forks import watch_forks
 from tests.database.conftest import Open
 
 
@@ -33,6 +35,34 @@ def test_child_of_a_fork_has_connections_of_its_own(open_database: Open, postgre
         os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert database.session.scalar(text("SELECT pg_backend_pid()")) == mine
+    database.session.commit()
+    assert _scalar(database.engine, "SELECT count(*) FROM t") == 0
+
+
+class _Collects:
+    """Collects garbage in a child while its other things are being mended, as Python may at any moment."""
+
+    def before_fork(self) -> None:
+        """Take nothing."""
+
+    def after_fork_in_parent(self) -> None:
+        """Release nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Collect."""
+        gc.collect()
+
+
+def test_garbage_in_a_child_rolls_nothing_back(open_database: Open, postgres_url: str) -> None:
+    """What a child forgets of its parent's sessions may be collected at once, and would speak on their connections."""
+    database = open_database(url=postgres_url)
+    with database.engine.connect():  # the pool's first connection, so that the session's is younger than the collector
+        collector = _Collects()
+        watch_forks(collector)
+        database.session.execute(text("CREATE TABLE t (id integer)"))
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     database.session.commit()
     assert _scalar(database.engine, "SELECT count(*) FROM t") == 0
 

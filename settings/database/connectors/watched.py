@@ -60,7 +60,7 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.cursor_factory = WatchedCursor
         self.watchdog = watchdog
         self.link = SocketLink(self.fileno())
-        watch_forks(self)
+        watch_forks(self, first=True)
 
     def bounded(self, operation: Callable[..., T], *arguments: object) -> T:
         """Return what `operation` returns, or fail when the server takes longer than the deadline.

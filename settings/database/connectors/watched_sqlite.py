@@ -32,7 +32,7 @@ class OwnConnection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        watch_forks(self)
+        watch_forks(self, first=True)
 
     @property
     def isolation_level(self) -> None:
