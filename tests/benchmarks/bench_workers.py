@@ -8,7 +8,8 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,13 @@ def _app() -> Flask:
     return app
 
 
-def both_apps() -> Wsgi:
-    """Return one application for gunicorn: an instrumented one behind `/?ours`, a bare one behind `/?bare`.
+def all_apps() -> Wsgi:
+    """Return one application for gunicorn: an instrumented one behind `/?ours`, others behind `/?bare` and `/?hooks`.
 
     Two workers of one and the same application differ by more than the bar, by where their memory happens to be.
     """
-    ours, bare = _instrument(_app())[0].wsgi_app, _app().wsgi_app
-    return lambda environ, respond: (ours if environ["QUERY_STRING"] == "ours" else bare)(environ, respond)
+    apps = {"ours": _instrument(_app())[0].wsgi_app, "bare": _app().wsgi_app, "hooks": _with_hooks(ids=False).wsgi_app}
+    return lambda environ, respond: apps[environ["QUERY_STRING"]](environ, respond)
 
 
 def _instrument(app: Flask) -> tuple[Flask, Logs]:
@@ -119,19 +120,22 @@ def _instrumented() -> Iterator[tuple[Flask, Flask]]:
         logs.close()
 
 
-def _with_hooks() -> Flask:
-    """Return the application with what a service has that counts its requests in Flask's hooks."""
+def _with_hooks(*, ids: bool) -> Flask:
+    """Return the application with what a service has that times its requests, and gives them ids, in Flask's hooks."""
     app, seconds = _app(), dict[tuple[str | None, int], float]()
 
     @app.before_request
     def begin() -> None:
-        g.begin, g.number = time.perf_counter(), request.headers.get("X-Request-ID") or uuid.uuid4().hex
+        g.begin = time.perf_counter()
+        if ids:
+            g.number = request.headers.get("X-Request-ID") or uuid.uuid4().hex
 
     @app.after_request
     def end(response: Response) -> Response:
         key = request.endpoint, response.status_code
         seconds[key] = seconds.get(key, 0) + time.perf_counter() - g.begin
-        response.headers["X-Request-ID"] = g.number
+        if ids:
+            response.headers["X-Request-ID"] = g.number
         return response
 
     return app
@@ -157,7 +161,7 @@ def _wsgi() -> Iterator[tuple[Sampler, Sampler]]:
 @contextlib.contextmanager
 def _hooks() -> Iterator[tuple[Sampler, Sampler]]:
     with _instrumented() as (ours, _):
-        yield _requests_to(ours), _requests_to(_with_hooks())
+        yield _requests_to(ours), _requests_to(_with_hooks(ids=True))
 
 
 def _start_response(*_args: object) -> None:
@@ -174,15 +178,18 @@ def _test_client() -> Iterator[tuple[Sampler, Sampler]]:
         )
 
 
-@contextlib.contextmanager
-def _gunicorn() -> Iterator[tuple[Sampler, Sampler]]:
-    command = gunicorn("tests.benchmarks.bench_workers:both_apps()", workers=1)
-    with tempfile.TemporaryDirectory() as folder, serving(command, Path(folder)) as server:
-        (worker,) = server.children()
-        yield (
-            lambda: _cpu_seconds(worker, server.port, b"/?ours"),
-            lambda: _cpu_seconds(worker, server.port, b"/?bare"),
-        )
+def _gunicorn_beside(other: bytes) -> Callable[[], AbstractContextManager[tuple[Sampler, Sampler]]]:
+    @contextlib.contextmanager
+    def opened() -> Iterator[tuple[Sampler, Sampler]]:
+        command = gunicorn("tests.benchmarks.bench_workers:all_apps()", workers=1)
+        with tempfile.TemporaryDirectory() as folder, serving(command, Path(folder)) as server:
+            (worker,) = server.children()
+            yield (
+                lambda: _cpu_seconds(worker, server.port, b"/?ours"),
+                lambda: _cpu_seconds(worker, server.port, b"/?" + other),
+            )
+
+    return opened
 
 
 def _cpu_seconds(pid: int, port: int, target: bytes) -> float:
@@ -205,11 +212,13 @@ def _ask(port: int, target: bytes) -> socket.socket:
     return connection
 
 
+WORKER = "CPU of a gunicorn worker"
 BARS = [
     Bar("P10.new", "a wrapped function", "with app.app_context()", 1.25, _fresh_context, samples=15),
     Bar("P10.kept", "a wrapped function, context there", "with app.app_context()", 0.15, _context_there, samples=15),
     Bar("P11.hooks", "an instrumented request", "hooks that time it and give it an id", 1.00, _hooks, samples=99),
     Bar("P11.wsgi", "an instrumented request", "bare wsgi_app", 1.15, _wsgi, samples=99),
     Bar("P11.client", "an instrumented request", "Flask's test client", 1.06, _test_client, samples=99),
-    Bar("P11.gunicorn", "CPU of a gunicorn worker, instrumented", "a bare one", 1.03, _gunicorn, samples=1500),
+    Bar("P11.gunicorn", f"{WORKER}, instrumented", "a bare one", 1.03, _gunicorn_beside(b"bare"), samples=1500),
+    Bar("P11.peer", f"{WORKER}, with ids", "hooks that time it only", 1.02, _gunicorn_beside(b"hooks"), samples=1500),
 ]
