@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,12 +48,13 @@ def temporary_files(clean_environment: None, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(autouse=True)
-def level_of_the_log() -> Iterator[None]:
-    """Let no test decide how much of the next one's log is seen."""
+def log_and_hook() -> Iterator[None]:
+    """Let no test decide how much of the next one's log is seen, or leave it the hook of a boot that failed."""
     root = logging.getLogger()
-    level = root.level
+    level, hook = root.level, sys.excepthook
     yield
     root.setLevel(level)
+    sys.excepthook = hook
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ class UncaughtHooks:
     def __init__(self, masker: Callable[[str], str]) -> None:
         self._masker = masker
         self._before: list[tuple[ModuleType, str, Hook, Hook]] = []
+        self._ended = False
 
     def install(self) -> None:
         """Take the hooks."""
@@ -36,7 +37,8 @@ class UncaughtHooks:
         self._replace(warnings, "showwarning", self._on_warning)
 
     def restore(self) -> None:
-        """Give back the hooks that are still ours."""
+        """Give back the hooks that are still ours; one that is called by a later hook passes everything on from now."""
+        self._ended = True
         while self._before:
             module, name, earlier, ours = self._before.pop()
             if getattr(module, name) is ours:
@@ -44,7 +46,11 @@ class UncaughtHooks:
 
     def _replace(self, module: ModuleType, name: str, make: Callable[[Hook], Hook]) -> None:
         earlier = getattr(module, name)
-        ours = make(earlier)
+        made = make(earlier)
+
+        def ours(*arguments: Any, **options: Any) -> None:
+            (earlier if self._ended else made)(*arguments, **options)
+
         setattr(module, name, ours)
         self._before.append((module, name, earlier, ours))
 

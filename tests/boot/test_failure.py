@@ -16,8 +16,8 @@ BROKEN = BootstrapError("DATABASE_URL", "postgresql://app@db/app", Diagnosis("re
 
 @pytest.fixture(autouse=True)
 def hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the interpreter's hook back after each test."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    """Begin with the interpreter's own hook, whatever an earlier test left, and put that back after each test."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
 
 def _called_by(module: str, function: str, error: BaseException) -> None:

@@ -171,3 +171,16 @@ def test_a_hook_that_was_replaced_later_is_left_alone(open_logs: Open, monkeypat
     sys.excepthook = later
     logs.close()
     assert sys.excepthook is later
+
+
+def test_a_closed_log_below_a_later_hook_swallows_nothing(
+    open_logs: Open, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A boot that failed leaves such a hook, after its log was closed."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    logs = open_logs()
+    below = sys.excepthook
+    monkeypatch.setattr(sys, "excepthook", lambda *error: below(*error))
+    logs.close()
+    sys.excepthook(LookupError, LookupError("lost"), None)
+    assert capsys.readouterr().err == "LookupError: lost\n"
