@@ -1,8 +1,8 @@
 """One place for what a fork does to threads, locks and connections.
 
 Python's fork hooks cannot be taken back, so there is one set of them over weak references. Before a fork
-every watched thing takes its locks in the order of registration; the parent releases them, the child
-makes its own anew. uWSGI forks in C and runs no Python hook: there the server's `post_fork_hook` calls
+every watched thing takes its locks, connections first, then in the order of registration; the parent releases them,
+the child makes its own anew. uWSGI forks in C and runs no Python hook: there the server's `post_fork_hook` calls
 `run_in_child`, without the first step, so `after_fork_in_child` must always replace locks, not release them.
 
 Garbage is not collected meanwhile, and connections are mended first: what a child forgets of its parent's sessions

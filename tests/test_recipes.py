@@ -62,6 +62,7 @@ def test_herokus_procfile_releases_and_serves(shop: Path, postgres: PostgresServ
     variables["PORT"] = web.port
     try:
         web.start()
+        assert web.ask("/prices").json() == {"apple": 3}
     finally:
         web.close()
 

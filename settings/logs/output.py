@@ -89,11 +89,15 @@ def _put(stream: TextIO, text: str) -> None:
 
 
 def _pipe_of(stream: TextIO) -> int | None:
-    """Return the descriptor of a stream that is a pipe or socket."""
+    """Return the descriptor of a stream that is a pipe or socket; None of any other.
+
+    A stream without a descriptor says so in many ways. One that is closed or broken is no pipe to wait for either: to
+    write to it raises what is wrong with it, and that is reported.
+    """
     try:
         number = stream.fileno()
         mode = os.fstat(number).st_mode
-    except (OSError, ValueError, AttributeError, NotImplementedError):  # memory, closed, or an object of one's own
+    except (OSError, ValueError, AttributeError, NotImplementedError):
         return None
     return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 

@@ -164,6 +164,19 @@ def test_a_stream_of_few_letters_gets_escapes() -> None:
     assert raw.getvalue() == b"gr\\xf6\\xdfe\n"
 
 
+@pytest.mark.parametrize("says", [io.UnsupportedOperation, OSError, ValueError, AttributeError, NotImplementedError])
+def test_a_stream_without_a_descriptor_gets_its_lines(says: type[Exception]) -> None:
+    """Whatever it raises when it is asked for one, nobody waits for it and no line is lost."""
+
+    class Own(io.StringIO):
+        def fileno(self) -> int:
+            raise says("no descriptor")
+
+    stream = Own()
+    Stream(stream).write("line\n")
+    assert stream.getvalue() == "line\n"
+
+
 def test_standard_output_is_the_one_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a stream of its own, a line goes to whatever sys.stdout is then."""
     Output([Stream(None)]).write("line\n")
