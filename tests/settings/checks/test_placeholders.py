@@ -27,7 +27,7 @@ def test_a_placeholder_is_told(value: str) -> None:
 @pytest.mark.parametrize(
     "url", ["postgresql://app:changeme@h/d", "postgresql://<user>:x@h/d", "postgresql://u:${PW}@h/d",
             "postgresql://u:p@<host>/d", "postgresql://u:p@h/<database>",
-            "postgresql+psycopg2://app:***@h/d"],
+            "postgresql+psycopg2://app:***@h/d", "postgresql://app:todo@h/d"],
 )  # fmt: skip
 def test_a_part_of_a_url_may_be_one(url: str) -> None:
     """User, password, host and database of a URL are looked at one by one; a URL that is wrong anyway is told once."""
@@ -54,3 +54,11 @@ def test_a_value_that_cannot_be_used_for_it_is_told_by_that_alone(variable: str,
 def test_a_password_is_no_placeholder(value: str) -> None:
     """Signs that only look a little like one are left alone."""
     assert severities("production", WS_TOKEN=value) == {}
+
+
+@pytest.mark.parametrize("name", ["todo", "TODO", "fixme", "xxxx"])
+def test_a_name_is_no_placeholder(name: str) -> None:
+    """An application may well be called todo, and so may its database, its user and its host."""
+    url = f"postgresql://{name}:secret@{name}:5432/{name}"
+    assert severities("production", APP_NAME=name, DATABASE_URL=url) == {}
+    assert severities("production", WS_QUEUE_SIZE=name, WS_TOKEN=name) == {"WS_QUEUE_SIZE": "error", "WS_TOKEN": "error"}
