@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -14,8 +13,8 @@ from settings.problems import Diagnosis
 from settings.websocket.machine import Limits, Machine, State
 from settings.websocket.model import WebSocketSettings
 from settings.websocket.outage import OutageLog
-from settings.websocket.outbox import Outbox
 from settings.websocket.target import secrets_of, shown
+from settings.websocket.wiring import Wiring
 
 if TYPE_CHECKING:
     from settings.websocket.keeper import Keeper
@@ -30,28 +29,6 @@ THREAD_FAILED = Diagnosis(
 )
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """What the background thread is given.
-
-    Attributes:
-        outbox: Events to send.
-        received: Told of each message that came in; must not block.
-        changed: Told of each change of state: the state, the fault behind it, and the seconds until the next
-            attempt; must not block.
-        clock: A monotonic clock, in seconds.
-        jitter: Factors in [0, 1) for the pauses.
-        app_name: Written into each message.
-    """
-
-    outbox: Outbox
-    received: Callable[[str | bytes], None]
-    changed: Callable[[State, Diagnosis | None, float | None], None]
-    clock: Callable[[], float]
-    jitter: Callable[[], float]
-    app_name: str
 
 
 class Background:

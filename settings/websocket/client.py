@@ -11,13 +11,14 @@ from typing import Any
 from settings.forks import watch_forks
 from settings.probe import Fact, HealthStatus, Reading
 from settings.problems import Diagnosis
-from settings.websocket.background import Background, Wiring
+from settings.websocket.background import Background
 from settings.websocket.dispatcher import Dispatcher, Run
 from settings.websocket.envelope import MAX_EVENT_CHARACTERS, RefusedError, encode_payload, parse
 from settings.websocket.machine import State
 from settings.websocket.model import WebSocketSettings
 from settings.websocket.outbox import Delivery, Outbox
 from settings.websocket.target import shown
+from settings.websocket.wiring import Wiring
 
 logger = logging.getLogger(__name__)
 

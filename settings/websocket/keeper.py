@@ -5,12 +5,12 @@ import time
 from contextlib import suppress
 
 from settings.problems import Diagnosis
-from settings.websocket.background import Wiring
 from settings.websocket.diagnosis import FrozenError, diagnose, retry_after_seconds
 from settings.websocket.envelope import message
 from settings.websocket.link import Door, Link, descriptor_of
 from settings.websocket.machine import Machine, State
 from settings.websocket.outage import OutageLog
+from settings.websocket.wiring import Wiring
 
 
 class Keeper:
