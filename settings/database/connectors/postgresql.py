@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
-from settings.database.config import DatabaseConfig, fits_authority
+from settings.database.config import SECRET_OPTIONS, DatabaseConfig, fits_authority
 from settings.database.connectors.manners import with_manners
 from settings.database.deadline import Watchdog
 from settings.database.model import DatabaseSettings
@@ -31,7 +31,10 @@ class PostgreSQLConnector:
         self._watchdog = watchdog or Watchdog(settings.timeout)
 
     def url(self, config: DatabaseConfig) -> URL:
-        """Return SQLAlchemy's URL of the parts; hosts that no authority holds stand behind the question mark."""
+        """Return SQLAlchemy's URL of the parts; hosts that no authority holds stand behind the question mark.
+
+        Secret options are left to `options()`: the repr of an engine masks the password of its URL and nothing else.
+        """
         plain = config.host is None or fits_authority(config.host)
         return URL.create(
             "postgresql+psycopg2",
@@ -40,7 +43,7 @@ class PostgreSQLConnector:
             host=config.host if plain else None,
             port=int(config.port) if plain and config.port is not None else None,
             database=config.database,
-            query=config.query(),
+            query={name: value for name, value in config.query().items() if name not in SECRET_OPTIONS},
         )
 
     def options(self, config: DatabaseConfig) -> dict[str, Any]:
@@ -77,7 +80,8 @@ class PostgreSQLConnector:
             "keepalives_count": 3,
         }
         arguments = {name: value for name, value in ours.items() if name not in config.options}
-        return {**arguments, "connection_factory": partial(WatchedConnection, watchdog=self._watchdog)}
+        secrets = {name: value for name, value in config.options.items() if name in SECRET_OPTIONS}
+        return {**arguments, **secrets, "connection_factory": partial(WatchedConnection, watchdog=self._watchdog)}
 
     def _adorn(self, config: DatabaseConfig, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._hasten)

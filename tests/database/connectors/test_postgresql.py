@@ -64,6 +64,16 @@ def test_options_of_the_url_win(make: Make, postgres_url: str) -> None:
     assert (parameters["keepalives"], parameters["keepalives_interval"]) == ("1", "10")
 
 
+def test_no_repr_shows_a_secret_option(make: Make, postgres_url: str) -> None:
+    """SQLAlchemy masks the password alone: the engine's URL holds no other secret, and the driver gets them still."""
+    engine = make(f"{postgres_url}?sslpassword=hushhush&sslmode=prefer")
+    with engine.connect() as connection:
+        given = _driver(connection).info.dsn_parameters
+    assert given["sslmode"] == "prefer"
+    assert given["sslpassword"] == "hushhush"
+    assert "hushhush" not in f"{engine!r} {engine.url!r} {engine.pool!r} {engine.url.render_as_string(False)}"
+
+
 def test_statement_timeout_is_local_to_each_transaction(make: Make, postgres_url: str) -> None:
     """It ends a slow statement, and nothing of it stays with the session, as a transaction pooler needs it."""
     engine = make(postgres_url, statement_timeout=0.1)

@@ -61,4 +61,7 @@ def test_a_name_is_no_placeholder(name: str) -> None:
     """An application may well be called todo, and so may its database, its user and its host."""
     url = f"postgresql://{name}:secret@{name}:5432/{name}"
     assert severities("production", APP_NAME=name, DATABASE_URL=url) == {}
-    assert severities("production", WS_QUEUE_SIZE=name, WS_TOKEN=name) == {"WS_QUEUE_SIZE": "error", "WS_TOKEN": "error"}
+    assert severities("production", WS_QUEUE_SIZE=name, WS_TOKEN=name) == {
+        "WS_QUEUE_SIZE": "error",
+        "WS_TOKEN": "error",
+    }
