@@ -10,7 +10,7 @@ from settings.problems import Problem, Severity
 _EXPANSION = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 _WORDS = r"change[-_ ]?me|changeit|replace[-_ ]?me|your[-_][a-z_-]+|\*{3,}"
 _NAMES = r"fixme|todo|x{4,}"
-"""What an application, a user or a database may be called: only where a secret or a number belongs is it a placeholder."""
+"""What an application, a user or a database may be called: a placeholder only where a secret or a number belongs."""
 _WHOLE = rf"(?i){_WORDS}|<[^<>]+>"
 _IN_A_URL = rf"(?i)(?<=[/:@])({_WORDS}|<[^<>@/]+>)(?=[:@/?]|$)|(?<=:)({_NAMES})(?=@)"
 

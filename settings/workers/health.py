@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import inf
 
 from settings.forks import watch_forks
 from settings.probe import Fact, HealthStatus, Reading
@@ -17,6 +18,8 @@ __all__ = ["HealthStatus", "ServiceHealth", "ServiceHealthManager", "Transition"
 log = logging.getLogger(__name__)
 KEPT_SECONDS = 1.0
 """Results younger than this are given as they are."""
+PATIENCE_SECONDS = 0.5
+"""What a check waits for newer results, of services that answered within this time before."""
 LATENCIES_KEPT = 30
 BAD = frozenset({HealthStatus.UNHEALTHY, HealthStatus.FALLBACK})
 
@@ -75,6 +78,13 @@ class _Service:
         """Return by how many seconds the outstanding question is beyond its time-out; negative while there is time."""
         return -self.timeout if self.asked_at is None else now - self.asked_at - self.timeout
 
+    def patience(self) -> float:
+        """Return how many seconds a request waits for this: a first answer is worth all, a slow service none."""
+        if self.health.checked_at is None:
+            return inf
+        quick = self.health.latency_ms is not None and self.health.latency_ms < 1000 * PATIENCE_SECONDS
+        return PATIENCE_SECONDS if quick else 0.0
+
     def note(self, reading: Reading, milliseconds: float | None) -> Transition | None:
         """Keep an answer, or the lack of one; return the change if there is one."""
         before, now = self.health, datetime.now(UTC)
@@ -93,8 +103,8 @@ class ServiceHealthManager:
     """Asks each service side by side and keeps the answers; thread-safe, and a check never raises.
 
     A service that does not answer has one thread waiting for it, however often it is checked and however long
-    it is frozen. A request is given what is kept; when that is older than a second, it also sets off one
-    refresh, on threads of its own.
+    it is frozen. A request is given what is kept; when that is older than a second, it sets off one refresh, on
+    threads of its own, and waits for it as long as PATIENCE_SECONDS allow.
 
     Args:
         on_change: Told each change of a service's status, in order, on a thread of its own.
@@ -146,20 +156,19 @@ class ServiceHealthManager:
             return {name: service.health for name, service in self._services.items()}
 
     def check(self) -> Mapping[str, ServiceHealth]:
-        """Return what is kept, at most a second old where the services answer; a first check waits for answers."""
+        """Return what is kept, at most a second old where the services answer in time; a first check waits for all."""
         with self._changed:
             kept = None if self._refreshed_at is None else self._clock() - self._refreshed_at
             if kept is None or kept > KEPT_SECONDS:
                 self._refresh()
-            if any(service.health.checked_at is None for service in self._services.values()):
-                self._wait()
+            self._wait(_Service.patience)
             return {name: service.health for name, service in self._services.items()}
 
     def refresh(self) -> Mapping[str, ServiceHealth]:
         """Ask every service now and return the answers, after the longest time-out at the latest."""
         with self._changed:
             self._refresh()
-            self._wait()
+            self._wait(lambda _: inf)
             return {name: service.health for name, service in self._services.items()}
 
     def close(self) -> None:
@@ -186,12 +195,17 @@ class ServiceHealthManager:
             service.asked_at = None
             self._keep(service, _unwell("probe-failed", error=described(error)), None)
 
-    def _wait(self) -> None:
-        """Wait until every service has answered or is overdue; the lock is released meanwhile."""
+    def _wait(self, patience: Callable[[_Service], float]) -> None:
+        """Wait until every service has answered, is overdue or takes too long; the lock is released meanwhile."""
+        begin = self._clock()
         for service in tuple(self._services.values()):
+            until = begin + patience(service)
             while service.asked_at is not None and not self._closed:
-                if (left := -service.overdue(self._clock())) <= 0 or not self._changed.wait(left):
-                    self._miss(service)
+                now = self._clock()
+                left, bearable = -service.overdue(now), until - now
+                if min(left, bearable) <= 0 or not self._changed.wait(min(left, bearable)):
+                    if left <= bearable:
+                        self._miss(service)
                     break
 
     def _miss(self, service: _Service) -> None:
