@@ -16,6 +16,7 @@ from settings.room import RoomSettings
 if TYPE_CHECKING:
     from settings.database.manager import ConnectionResult
     from settings.database.migrations import MigrationResult
+    from settings.database.model import DatabaseSettings
 
 ON_STANDARD_ERROR = frozenset({"bootstrap", "db"})
 _STATUSES: dict[HealthStatus, StepStatus] = {HealthStatus.DISABLED: "disabled", HealthStatus.FALLBACK: "fallback"}
@@ -57,7 +58,7 @@ def connect_database(boot: Boot) -> Outcome:
     from settings.database.manager import DatabaseManager, SmartConnectionManager
 
     settings = boot.settings
-    connections = SmartConnectionManager(settings.database, app_name=settings.app.name, strict=settings.app.strict)
+    connections = SmartConnectionManager(_logged(boot), app_name=settings.app.name, strict=settings.app.strict)
     database = boot.services.database = DatabaseManager(connections, scope=session_scope)
     boot.closers.add("database", database.close)
     boot.app.teardown_appcontext(lambda _error: database.remove_session())
@@ -156,6 +157,14 @@ def report_problems(settings: Settings) -> None:
             each.source,
             each.fix,
         )
+
+
+def _logged(boot: Boot) -> "DatabaseSettings":
+    """Return the database's settings, with what DATABASE_ECHO asks for left to the log: `echo=True` prints by itself."""
+    settings = boot.settings.database
+    if settings.echo:
+        boot.services.logs.set_level("INFO", "sqlalchemy.engine")
+    return settings.model_copy(update={"echo": False})
 
 
 def _checked_models(models: object) -> list[type[RoomSettings]]:
