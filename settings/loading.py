@@ -104,7 +104,8 @@ def _settings(
     assert isinstance(app, AppSettings)
     tolerated = frozenset() if app.strict else TOLERATED
     found = tuple(sorted(problems, key=lambda each: _ORDER[each.severity]))
-    if not complete or any(each.severity == "error" and each.variable not in tolerated for each in found):
+    bears = (each.variable in tolerated and each.code != "set-twice" for each in found if each.severity == "error")
+    if not complete or not all(bears):
         return None, found
     ours: dict[str, Any] = {name: models[name] for name in ROOMS}
     own = MappingProxyType({name: model for name, model in models.items() if name not in ROOMS})

@@ -12,7 +12,7 @@ from settings.cache.model import CacheSettings, RedisSettings
 from settings.database.model import DatabaseSettings
 from settings.explain import secrets_in
 from settings.logs.model import LogsSettings
-from settings.problems import Problem
+from settings.problems import Diagnosis, Problem
 from settings.room import RoomSettings, wrong
 from settings.status.model import StatusSettings
 from settings.websocket.model import WebSocketSettings
@@ -118,6 +118,11 @@ class Settings:
     def origin(self, variable: str) -> str:
         """Return where a variable's value came from: `environment`, `.env:3`, `NAME_FILE=/path` or `default`."""
         return self.origins.get(variable, "default")
+
+    def refused(self, variable: str) -> Diagnosis | None:
+        """Return what is wrong with a variable whose fallback is used for that, or None when nothing is."""
+        found = next((each for each in self.problems if each.variable == variable and each.severity == "error"), None)
+        return None if found is None else Diagnosis(found.code, found.message, found.fix)
 
     @property
     def rooms(self) -> Mapping[str, RoomSettings]:

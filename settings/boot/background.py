@@ -10,7 +10,7 @@ from settings.database.alerts import Alerts
 from settings.database.claims import Claims
 from settings.database.retention import Retention
 from settings.database.snapshots import Snapshots
-from settings.probe import Fact
+from settings.probe import Fact, HealthStatus
 from settings.websocket.publishing import Publisher
 from settings.workers.builtin import register_builtin
 from settings.workers.health import ServiceHealthManager, Transition
@@ -71,7 +71,8 @@ def _health(boot: Boot, snapshot: OwnSnapshot) -> ServiceHealthManager:
         snapshot.write_if_serving()
 
     health = ServiceHealthManager(on_change=changed)
-    health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True)
+    told = HealthStatus.FALLBACK if services.database.result.fallback_used else HealthStatus.UNKNOWN
+    health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True, status=told)
     health.register("migrations", services.migrations.reading, critical=True)
     health.register("cache", services.cache.ping, quiet=True)
     health.register("websocket", services.websocket.reading, quiet=True)

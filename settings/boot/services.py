@@ -167,9 +167,3 @@ class Boot:
     def settings(self) -> Settings:
         """The settings that the first step loaded."""
         return self.services.settings
-
-    def config(self, values: Mapping[str, object]) -> None:
-        """Set what the application has not set itself."""
-        for name, value in values.items():
-            if self.app.config.get(name) is None:
-                self.app.config[name] = value

@@ -14,6 +14,8 @@ from settings.problems import mask_urls
 from settings.room import RoomSettings
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from settings.database.manager import ConnectionResult
     from settings.database.migrations import MigrationResult
     from settings.database.model import DatabaseSettings
@@ -29,10 +31,11 @@ def load(boot: Boot) -> Outcome:
     models = [wanted] if isinstance(wanted, type) else wanted if isinstance(wanted, list | tuple) else ()
     settings = wanted if isinstance(wanted, Settings) else load_settings(models=_checked_models(models))
     boot.services.settings = settings
-    if settings.app.secret_key is not None:
-        boot.config({"SECRET_KEY": settings.app.secret_key.get_secret_value()})
+    replaced = (
+        ", APP_SECRET_KEY replaces the application's own SECRET_KEY" if _set_secret_key(boot.app, settings) else ""
+    )
     found = f", {len(settings.problems)} to look at" if settings.problems else ""
-    return Outcome("ok", f"{settings.app.env}{_because(settings, 'APP_ENV')}{found}")
+    return Outcome("ok", f"{settings.app.env}{_because(settings, 'APP_ENV')}{replaced}{found}")
 
 
 def open_logs(boot: Boot) -> Outcome:
@@ -58,7 +61,12 @@ def connect_database(boot: Boot) -> Outcome:
     from settings.database.manager import DatabaseManager, SmartConnectionManager
 
     settings = boot.settings
-    connections = SmartConnectionManager(_logged(boot), app_name=settings.app.name, strict=settings.app.strict)
+    connections = SmartConnectionManager(
+        _logged(boot),
+        app_name=settings.app.name,
+        strict=settings.app.strict,
+        refused=settings.refused("DATABASE_URL"),
+    )
     database = boot.services.database = DatabaseManager(connections, scope=session_scope)
     boot.closers.add("database", database.close)
     boot.app.teardown_appcontext(lambda _error: database.remove_session())
@@ -91,7 +99,9 @@ def open_cache(boot: Boot) -> Outcome:
     from settings.cache.backend import build_cache
 
     settings = boot.settings
-    cache = boot.services.cache = build_cache(settings.redis, settings.cache, strict=settings.app.strict)
+    cache = boot.services.cache = build_cache(
+        settings.redis, settings.cache, strict=settings.app.strict, refused=settings.refused("REDIS_URL")
+    )
     boot.closers.add("cache", cache.close)
     cache.init_app(boot.app)
     reading = cache.reading() if boot.command in LEFT_ALONE else cache.ping()
@@ -111,10 +121,10 @@ def prepare_websocket(boot: Boot) -> Outcome:
         boot.settings.websocket,
         app_name=boot.settings.app.name,
         run_in_context=services.context.run_with_context,
+        refused=boot.settings.refused("WS_URL"),
     )
     boot.closers.add("websocket", client.close)
-    reading = client.reading()
-    return Outcome("disabled" if reading.status is HealthStatus.DISABLED else "ok", reading.detail)
+    return _outcome(client.reading())
 
 
 def prepare_workers(boot: Boot) -> Outcome:
@@ -141,6 +151,15 @@ def publish_status(boot: Boot) -> Outcome:
     return Outcome("ok", f"{prefix}/livez, {prefix}/readyz, {prefix}/healthz; {prefix}/status may be seen {seen}")
 
 
+def _set_secret_key(app: "Flask", settings: Settings) -> bool:
+    """Set SECRET_KEY where the environment names one; say whether that replaced another one."""
+    if settings.app.secret_key is None:
+        return False
+    earlier = app.config.get("SECRET_KEY")
+    app.config["SECRET_KEY"] = settings.app.secret_key.get_secret_value()
+    return earlier is not None and earlier != app.config["SECRET_KEY"]
+
+
 def report_problems(settings: Settings) -> None:
     """Log what the settings let pass: warnings, and the errors that a fallback bears."""
     import logging
@@ -160,7 +179,7 @@ def report_problems(settings: Settings) -> None:
 
 
 def _logged(boot: Boot) -> "DatabaseSettings":
-    """Return the database's settings, with what DATABASE_ECHO asks for left to the log: `echo=True` prints by itself."""
+    """Return the database's settings, what DATABASE_ECHO asks for left to the log: `echo=True` prints by itself."""
     settings = boot.settings.database
     if settings.echo:
         boot.services.logs.set_level("INFO", "sqlalchemy.engine")

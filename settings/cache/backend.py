@@ -114,7 +114,9 @@ class ResilientCache(StampedeProtectedCache):
             part.after_fork_in_child()
 
 
-def build_cache(redis: RedisSettings, cache: CacheSettings, *, strict: bool = False) -> ResilientCache:
+def build_cache(
+    redis: RedisSettings, cache: CacheSettings, *, strict: bool = False, refused: Diagnosis | None = None
+) -> ResilientCache:
     """Return the cache that REDIS_URL and CACHE_ describe, not yet attached to an application.
 
     No connection is made. Without REDIS_URL none ever is, and redis is not even imported.
@@ -124,6 +126,7 @@ def build_cache(redis: RedisSettings, cache: CacheSettings, *, strict: bool = Fa
         cache: Prefix, default time-out and size.
         strict: Whether a REDIS_URL with an impossible option raises; else it is reported once, and the cache does
             without Redis.
+        refused: What is wrong with the REDIS_URL that was given, where `redis` has none for that.
 
     Raises:
         SettingsError: The prefix is empty, so that `clear()` would delete everybody's keys; or, when strict, REDIS_URL
@@ -132,7 +135,7 @@ def build_cache(redis: RedisSettings, cache: CacheSettings, *, strict: bool = Fa
     if not cache.key_prefix.strip():
         raise SettingsError([_empty_prefix()])
     if redis.url is None:
-        return _in_process(cache, target="", refused=None)
+        return _in_process(cache, target="REDIS_URL", refused=refused)
     try:
         return _with_redis(redis, cache)
     except ValueError as error:

@@ -68,6 +68,7 @@ class SmartConnectionManager:
         settings: The database's settings.
         app_name: Name shown at the server.
         strict: True: an unusable DATABASE_URL is an error even where a fallback is set.
+        refused: What is wrong with the DATABASE_URL that was given, where `settings` have none for that.
         stop: Ends the waiting between attempts.
         jitter: Factors in [0, 1) of the pauses between attempts.
 
@@ -82,10 +83,12 @@ class SmartConnectionManager:
         *,
         app_name: str = "app",
         strict: bool = False,
+        refused: Diagnosis | None = None,
         stop: threading.Event | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._settings, self._app_name, self._strict = settings, app_name, strict
+        self._unusable = refused or NOT_CONFIGURED
         self._stop, self._jitter = stop or threading.Event(), jitter
         self.watchdog = Watchdog(settings.timeout)
         self.result = NOT_CONNECTED
@@ -159,7 +162,7 @@ class SmartConnectionManager:
     def _reach_configured(self) -> ConnectionResult:
         config = self._configured()
         if config is None:
-            return _failed(None, NOT_CONFIGURED, 0)
+            return _failed(None, self._unusable, 0)
         if not config.is_valid:
             return _failed(config, replace(INVALID_URL, cause=config.error_message, fix=config.fix), 0)
         return self._try_until_deadline(config, Deadline(self._settings.wait))

@@ -74,6 +74,7 @@ class WebSocketClient:
         settings: The WS_ variables. WS_ENABLED=false or no WS_URL: no socket is ever opened.
         app_name: Written into each message as `app`.
         run_in_context: Calls a function with arguments in an application context; handlers and callbacks run by it.
+        refused: What is wrong with the WS_URL that was given, where `settings` have none for that.
         clock: A monotonic clock, in seconds.
         jitter: Factors in [0, 1) for the pauses.
     """
@@ -84,10 +85,11 @@ class WebSocketClient:
         *,
         app_name: str,
         run_in_context: Run | None = None,
+        refused: Diagnosis | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._settings, self._refused, self._clock = settings, refused, clock
         self._url = settings.url if settings.enabled else None
         self._target = "" if self._url is None else shown(self._url.get_secret_value())
         self._handlers: dict[str, tuple[Handler, ...]] = {}
@@ -159,14 +161,21 @@ class WebSocketClient:
         """Return how the connection is; asks nobody, blocks never."""
         view = self._view
         if self._url is None:
-            off = "WS_URL is not set" if self._settings.url is None else "WS_ENABLED is false"
-            return Reading(HealthStatus.DISABLED, off, facts=self.figures())
+            return self._without_gateway()
         if view.fault is None:
             status = HealthStatus.HEALTHY if view.state is State.CONNECTED else HealthStatus.UNKNOWN
             return Reading(status, f"{self._target}: {self._words(view.state)}", facts=self.figures())
         status = HealthStatus.UNHEALTHY if view.gave_up else HealthStatus.FALLBACK
         detail = f"{self._target}: {self._words(view.state)}; events wait in this process"
         return Reading(status, detail, view.fault.code, view.fault.cause, view.fault.fix, self.figures())
+
+    def _without_gateway(self) -> Reading:
+        fault = self._refused
+        if fault is not None and self._settings.enabled:
+            detail = "WS_URL cannot be used: no event leaves this process"
+            return Reading(HealthStatus.FALLBACK, detail, fault.code, fault.cause, fault.fix, self.figures())
+        off = "WS_URL is not set" if fault is None and self._settings.url is None else "WS_ENABLED is false"
+        return Reading(HealthStatus.DISABLED, off, facts=self.figures())
 
     def figures(self) -> Mapping[str, Fact]:
         """Return figures of this process: `calls == sent + queued + dropped`, at every moment."""

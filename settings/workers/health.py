@@ -68,9 +68,8 @@ class Transition:
 class _Service:
     """One registered service: its probe, at most one outstanding question, its kept result."""
 
-    def __init__(self, name: str, probe: Callable[[], object], *, critical: bool, timeout: float, quiet: bool) -> None:
-        self.probe, self.timeout, self.quiet = probe, timeout, quiet
-        self.health = ServiceHealth(name, critical=critical)
+    def __init__(self, health: ServiceHealth, probe: Callable[[], object], *, timeout: float, quiet: bool) -> None:
+        self.health, self.probe, self.timeout, self.quiet = health, probe, timeout, quiet
         self.latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self.asked_at: float | None = None
 
@@ -131,6 +130,7 @@ class ServiceHealthManager:
         critical: bool = False,
         timeout: float = 1.0,
         quiet: bool = False,
+        status: HealthStatus = HealthStatus.UNKNOWN,
     ) -> None:
         """Watch a service; one of the same name is replaced.
 
@@ -140,6 +140,7 @@ class ServiceHealthManager:
             critical: Whether the application is unready without it.
             timeout: Seconds to wait for an answer.
             quiet: Leave changes out of the log, since the service's own room tells of them.
+            status: How it is known to be, and was told to be: only a change from it is news.
 
         Raises:
             ValueError: The time-out is not more than 0, or the name is empty.
@@ -147,7 +148,8 @@ class ServiceHealthManager:
         if not timeout > 0 or not name:
             raise ValueError(f"health.register({name!r}, timeout={timeout!r}): give a name, and more than 0 seconds")
         with self._changed:
-            self._services[name] = _Service(name, probe, critical=critical, timeout=timeout, quiet=quiet)
+            health = ServiceHealth(name, status, critical=critical)
+            self._services[name] = _Service(health, probe, timeout=timeout, quiet=quiet)
             self._refreshed_at = None
 
     def latest(self) -> Mapping[str, ServiceHealth]:

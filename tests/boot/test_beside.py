@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from settings.boot.beside import OPTIONS, URL, lead_flask_sqlalchemy, prepare_flask_sqlalchemy
+from settings.boot.beside import lead_flask_sqlalchemy, prepare_flask_sqlalchemy
+from settings.database.manager import FLASK_OPTIONS as OPTIONS
+from settings.database.manager import FLASK_URL as URL
 from settings.database.manager import DatabaseManager, SmartConnectionManager
 from settings.database.model import DatabaseSettings
 

@@ -82,6 +82,14 @@ def test_name_and_its_file_are_one_too_many(tmp_path: Path) -> None:
     assert problems(tmp_path, environ) == [("WS_TOKEN", "set-twice", "environment")]
 
 
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "REDIS_URL", "WS_URL"])
+def test_a_url_that_is_set_twice_stops_a_boot_that_bears_an_invalid_one(tmp_path: Path, variable: str) -> None:
+    """Either of the two may be right: no fallback takes their place."""
+    (tmp_path / "url").write_text("sqlite:///b.db")
+    environ = {variable: "sqlite:///a.db", f"{variable}_FILE": str(tmp_path / "url")}
+    assert inspect_settings(environ, folder=tmp_path).settings is None
+
+
 def broken_file(folder: Path, kind: str) -> Path:
     """Return the path of a secret file that cannot be used."""
     path = folder / "secret"
