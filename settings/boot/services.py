@@ -1,6 +1,6 @@
 """What a boot hands over: every part of the service behind one object that closes them all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
