@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 VERSION_TABLE = "twelvefactor_version"
+NOW = text("CURRENT_TIMESTAMP")
+"""In UTC on SQLite, with its time zone on PostgreSQL."""
 metadata = MetaData()
 
 
@@ -69,8 +71,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _time(name: str, *, optional: bool = False) -> Column[Any]:
-    return Column(name, UtcDateTime, nullable=optional, default=None if optional else now)
+def _time(name: str, *, optional: bool = False, renewed: bool = False) -> Column[Any]:
+    """Return a column of moments; one that is not optional has the database's now where a row by hand leaves it out."""
+    if optional:
+        return Column(name, UtcDateTime)
+    onupdate = now if renewed else None
+    return Column(name, UtcDateTime, nullable=False, default=now, onupdate=onupdate, server_default=NOW)
 
 
 performance_alerts = Table(
@@ -95,7 +101,7 @@ performance_alerts = Table(
     Column("occurrence_count", Integer, nullable=False, server_default="1"),
     Column("alert_metadata", JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")),
     _time("created_at"),
-    Column("updated_at", UtcDateTime, nullable=False, default=now, onupdate=now),
+    _time("updated_at", renewed=True),
     CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="ck_performance_alerts_severity"),
     CheckConstraint("status IN ('active', 'acknowledged', 'resolved')", name="ck_performance_alerts_status"),
     CheckConstraint("occurrence_count >= 1", name="ck_performance_alerts_occurrence_count"),

@@ -36,6 +36,17 @@ def test_moments_come_back_in_utc(engine: Engine) -> None:
     assert (row.status, row.endpoint, row.service_name, row.occurrence_count) == ("active", "", "", 1)
 
 
+def test_a_row_by_hand_needs_no_more_than_what_it_is_about(engine: Engine) -> None:
+    """Whoever writes SQL leaves the times to the database."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO performance_alerts (alert_type, severity, title) VALUES ('t', 'low', 'T')"
+        )
+        row = connection.execute(select(performance_alerts)).one()
+    for moment in (row.first_occurrence, row.last_occurrence, row.created_at, row.updated_at):
+        assert abs(moment - datetime.now(UTC)) < timedelta(minutes=1)
+
+
 def test_a_naive_moment_is_refused(engine: Engine) -> None:
     """It could mean any moment of a day."""
     values = {"alert_type": "t", "severity": "low", "title": "T", "first_occurrence": MOMENT.replace(tzinfo=None)}

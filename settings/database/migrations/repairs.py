@@ -91,13 +91,16 @@ def _addition(connection: Connection, column: Column[object]) -> tuple[list[str]
     add = f"ALTER TABLE {column.table.name} ADD COLUMN {compiler.get_column_specification(column)}"
     if not needs_filling(connection, column):
         return [add], ""
+    reason = "its values are gone, and its rows need some"
+    if column.server_default is not None:
+        return [add], reason
     drop = f"ALTER TABLE {column.table.name} ALTER COLUMN {column.name} DROP DEFAULT"
-    return [f"{add} DEFAULT {filling(column)}", drop], "its values are gone, and its rows need some"
+    return [f"{add} DEFAULT {filling(column)}", drop], reason
 
 
 def needs_filling(connection: Connection, column: Column[object]) -> bool:
-    """Say whether the column, which is missing, must have a value in rows that are there."""
-    if column.nullable or column.server_default is not None:
+    """Say whether the column, which is missing, must have a value in rows that are there; no moment was now."""
+    if column.nullable or (column.server_default is not None and not isinstance(column.type, UtcDateTime)):
         return False
     return connection.exec_driver_sql(f"SELECT 1 FROM {column.table.name} LIMIT 1").first() is not None  # noqa: S608 - our name
 
