@@ -36,13 +36,19 @@ def free_port() -> int:
             return port
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = START_SECONDS, what: str = "the condition") -> float:
-    """Poll `condition` each 20 ms until it holds; return the seconds it took, or fail after `seconds`."""
+def wait_until(
+    condition: Callable[[], bool],
+    *,
+    seconds: float = START_SECONDS,
+    what: str = "the condition",
+    every: float = 0.02,
+) -> float:
+    """Poll `condition` each so many seconds until it holds; return the seconds it took, or fail after `seconds`."""
     begin = time.monotonic()
     while not condition():
         if time.monotonic() - begin > seconds:
             raise AssertionError(f"{what} did not hold within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(every)
     return time.monotonic() - begin
 
 

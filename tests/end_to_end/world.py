@@ -32,7 +32,7 @@ class Load:
         slowest: Seconds of the slowest answer by path.
     """
 
-    def __init__(self, url: str, *, threads: int = 4, pause: float = 0.02) -> None:
+    def __init__(self, url: str, *, threads: int = 4, pause: float = 0.06) -> None:
         self._url, self._pause = url, pause
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(threads)]
@@ -124,7 +124,8 @@ class World:
         def well() -> bool:
             return all(self.health() == "pass" for _ in range(8))
 
-        return wait_until(well, seconds=seconds, what=f"all green, not {self.shop.ask('/healthz', headers=TOKEN).text}")
+        what = f"all green, not {self.shop.ask('/healthz', headers=TOKEN).text}"
+        return wait_until(well, seconds=seconds, what=what, every=0.1)
 
     def replace_gateway(self) -> None:
         """Start a gateway on the port of the one that is gone."""
