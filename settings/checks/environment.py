@@ -7,6 +7,7 @@ from settings.cache.model import RedisSettings
 from settings.checks.subject import Subject
 from settings.database.config import DatabaseType
 from settings.problems import Problem
+from settings.workers.broker_url import translated
 from settings.workers.model import WorkersSettings
 
 PRODUCTION_SIGNS = (
@@ -59,15 +60,24 @@ def environment_problems(subject: Subject) -> Iterator[Problem]:
         fix = "set DATABASE_URL=postgresql://user:<password>@host:5432/database"
         message = f"it is not set, and {subject.environment} has no default"
         yield subject.problem("DATABASE_URL", "error", "missing-database-url", message, fix)
+    yield from _broker_problems(subject)
+
+
+def _broker_problems(subject: Subject) -> Iterator[Problem]:
     workers = subject.room(WorkersSettings)
-    if (
-        workers.engine == "celery"
-        and workers.broker_url is None
-        and not subject.failed & {"WORKERS_BROKER_URL", "REDIS_URL"}
-    ):
+    if workers.engine != "celery" or subject.failed & {"WORKERS_BROKER_URL", "REDIS_URL"}:
+        return
+    if workers.broker_url is None:
         fix = "set WORKERS_BROKER_URL=redis://host:6379/0, or REDIS_URL"
         message = "it is not set, and WORKERS_ENGINE=celery needs a broker"
         yield subject.problem("WORKERS_BROKER_URL", "error", "missing-broker", message, fix)
+        return
+    try:
+        translated(workers.broker_url.get_secret_value())
+    except ValueError as error:
+        variable = "WORKERS_BROKER_URL" if subject.is_set("WORKERS_BROKER_URL") else "REDIS_URL"
+        fix = "mend what stands behind its question mark, or set WORKERS_BROKER_URL to the same URL without it"
+        yield subject.problem(variable, "error", "broker-url-unusable", f"as Celery's broker: {error}", fix)
 
 
 def process_problems(subject: Subject) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from settings.problems import Diagnosis
+from settings.workers.broker_url import translated
 from settings.workers.diagnosis import diagnose
 
 
@@ -13,7 +14,8 @@ def unusable_broker(url: str) -> Diagnosis | None:
     connection: Any = Connection  # kombu annotates some of its functions only
     scheme = url.partition(":")[0].lower()
     try:
-        connection(url).transport  # noqa: B018 - imports the client of the scheme, and reads the URL
+        broker = translated(url)
+        connection(broker.url, ssl=broker.tls).transport  # noqa: B018 - imports the client of the scheme, and reads the URL
     except (ImportError, NameError) as error:  # the latter from a transport whose client is not there
         module = error.name if isinstance(error, ImportError) else None
         return diagnose("broker-client-missing", scheme=scheme, module=module or "a module")

@@ -11,11 +11,12 @@ from celery import Celery, signals
 from settings.problems import BootstrapError, mask_url
 from settings.workers.beat import beat_entries
 from settings.workers.broker import unusable_broker
+from settings.workers.broker_url import REDIS, BrokerURL, translated
 from settings.workers.ending import end_in_time
 from settings.workers.jobs import JobDefinition
 from settings.workers.model import WorkersSettings
 from settings.workers.patience import outlive_the_broker
-from settings.workers.publishing import REDIS, BrokerPublisher
+from settings.workers.publishing import BrokerPublisher
 from settings.workers.runs import Runner, RunResult
 from settings.workers.scheduler import Workers
 from settings.workers.tasks import Task, TaskReceipt
@@ -118,7 +119,8 @@ def build_celery(
     if unusable := unusable_broker(url):
         raise BootstrapError("WORKERS_BROKER_URL", mask_url(url), unusable)
     app = Celery(app_name, set_as_current=False)
-    app.conf.update(_configuration(url, app_name))
+    broker = translated(url)
+    app.conf.update(_configuration(broker, app_name))
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     signals.setup_logging.connect(_keep_logging, weak=False, dispatch_uid="twelvefactor-logging")
@@ -126,7 +128,7 @@ def build_celery(
     signals.worker_process_shutdown.connect(
         partial(_end_process, at_process_end), weak=False, dispatch_uid=f"twelvefactor-end-{app_name}"
     )
-    if url.startswith(REDIS):
+    if broker.scheme in REDIS:
         outlive_the_broker()
     publisher = BrokerPublisher(
         app, connect_timeout=connect_timeout, timeout=timeout, retry_after=retry_after, clock=clock
@@ -136,16 +138,17 @@ def build_celery(
     return app, publisher
 
 
-def _configuration(url: str, app_name: str) -> dict[str, Any]:
-    redis = url.startswith(REDIS)
+def _configuration(broker: BrokerURL, app_name: str) -> dict[str, Any]:
     patience = {"visibility_timeout": LONGEST_TASK_SECONDS + HANDED_OUT_AGAIN_SECONDS}
     return {
-        "broker_url": url,
-        "result_backend": url if redis else None,
+        "broker_url": broker.url,
+        "broker_use_ssl": dict(broker.tls) or False,
+        "result_backend": broker.results,
+        "redis_backend_use_ssl": dict(broker.tls) or None,
         "result_expires": RESULT_SECONDS,
         "task_ignore_result": True,
         "task_default_queue": app_name,
-        "broker_transport_options": patience if redis else {},
+        "broker_transport_options": patience if broker.scheme in REDIS else {},
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "task_serializer": "json",

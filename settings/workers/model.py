@@ -63,6 +63,9 @@ class WorkersSettings(RoomSettings):
             parts = checked_parts(text_of(value), BROKER)
             if parts.scheme in ("redis", "rediss"):  # kombu takes several, with semicolons between
                 check_redis_database(parts.path.partition(";")[0].strip("/"), BROKER.example)
+            elif parts.scheme in ("unix", "redis+socket") and (parts.host or not parts.path.strip("/")):
+                message = "it names no absolute path of a socket"
+                raise wrong("invalid-path", message, f"write three slashes: {BROKER.file_example}")
         return value
 
     @classmethod

@@ -14,14 +14,14 @@ from kombu.pools import ProducerPool
 from settings.forks import watch_forks
 from settings.probe import HealthStatus, Reading
 from settings.problems import Diagnosis
+from settings.workers.broker_url import REDIS
 from settings.workers.diagnosis import described, diagnose
 from settings.workers.tasks import TaskReceipt
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 10
-REDIS = ("redis:", "rediss:", "redis+socket:")
-AMQP = ("amqp:", "amqps:", "pyamqp:")
+AMQP = ("amqp", "amqps", "pyamqp")
 
 
 class BrokerPublisher:
@@ -116,9 +116,10 @@ class BrokerPublisher:
     def _connection(self) -> Any:  # noqa: ANN401 - Celery ships no types
         options = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0,
                    "connect_retries_timeout": self._connect_timeout}  # fmt: skip
-        if self._app.conf.broker_url.startswith(REDIS):
+        scheme = self._app.conf.broker_url.partition(":")[0]
+        if scheme in REDIS:
             options |= {"socket_connect_timeout": self._connect_timeout, "socket_timeout": self._timeout}
-        if self._app.conf.broker_url.startswith(AMQP):
+        if scheme in AMQP:
             options |= {"read_timeout": self._timeout, "write_timeout": self._timeout}
         return self._app.connection_for_write(connect_timeout=self._connect_timeout, transport_options=options)
 

@@ -7,7 +7,8 @@ from settings.workers.broker import unusable_broker
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://h/0", "redis+socket:///run/redis.sock", "amqp://u:p@h//", "amqps://h/v?ssl_ca_certs=/x", "memory://",
+    ["redis://h/0", "REDISS://h/0", "rediss://h?ssl_ca_certs=/x", "redis+socket:///run/redis.sock",
+     "unix:///run/redis.sock?db=1", "amqp://u:p@h//", "amqps://h/v?ssl_ca_certs=/x", "memory://",
      "filesystem://", "sqla+sqlite:///queue.db"],
 )  # fmt: skip
 def test_what_the_client_opens_is_usable(url: str) -> None:
@@ -25,7 +26,8 @@ def test_what_the_client_opens_is_usable(url: str) -> None:
         ("amqp://h?password=s3cret", "broker-url-unusable"),
         ("redis://h?s3cret=1", "broker-url-unusable"),
         ("amqp://h?heartbeat=s3cret", "broker-url-unusable"),
-        ("unix:///run/s3cret.sock", "broker-url-unusable"),
+        ("unix:///run/redis.sock?s3cret=1", "broker-url-unusable"),
+        ("rediss://h?ssl_cert_reqs=s3cret", "broker-url-unusable"),
     ],
 )
 def test_what_it_does_not_open_has_cause_and_fix(url: str, code: str) -> None:

@@ -25,7 +25,8 @@ def test_defaults() -> None:
     "wrong",
     [{"health_interval": 0}, {"performance_interval": -1}, {"cleanup_interval": "often"}, {"grace": -1},
      {"alert_retention_days": 0}, {"latency_threshold_ms": 0}, {"error_rate_threshold": 1.5}, {"engine": "dramatiq"},
-     {"broker_url": "ftp://broker"}, {"broker_url": "redis+sentinel://broker"}],
+     {"broker_url": "ftp://broker"}, {"broker_url": "redis+sentinel://broker"},
+     {"broker_url": "unix://run/redis.sock"}, {"broker_url": "redis+socket://"}],
 )  # fmt: skip
 def test_wrong_value_names_its_variable(wrong: dict[str, Any]) -> None:
     """Each wrong value is one problem of its own variable."""

@@ -88,3 +88,11 @@ def test_celery_needs_a_broker() -> None:
     assert ("WORKERS_BROKER_URL", "missing-broker") in codes(WORKERS_ENGINE="celery")
     assert codes(WORKERS_ENGINE="celery", REDIS_URL="redis://h") == set()
     assert codes(WORKERS_ENGINE="celery", REDIS_URL="h") == {("REDIS_URL", "missing-scheme")}
+
+
+@pytest.mark.parametrize("variable", ["REDIS_URL", "WORKERS_BROKER_URL"])
+def test_a_broker_that_celery_cannot_be_given_is_an_error(variable: str) -> None:
+    """What ends the boot is told before; the threads of one process read no broker's URL."""
+    given = {variable: "unix:///run/redis.sock?socket_timeout=1"}
+    assert codes(WORKERS_ENGINE="celery", **given) == {(variable, "broker-url-unusable")}
+    assert codes(**given) == set()

@@ -1,0 +1,99 @@
+"""A broker's URL in the words of kombu and of Celery's results, so that one REDIS_URL serves cache and broker."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode
+
+SOCKET = "redis+socket"
+REDIS = ("redis", "rediss", SOCKET)
+_KEPT = frozenset({"virtual_host", "credential_provider"})
+"""What kombu and Celery both read in the query of a Redis URL, besides TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerURL:
+    """A broker's URL as others read it.
+
+    Attributes:
+        url: For kombu; its scheme is in lower case.
+        results: For Celery's results; None where the broker keeps none.
+        tls: How certificates are verified, for kombu and for Celery's results; empty where they know by themselves.
+    """
+
+    url: str = field(repr=False)
+    results: str | None = field(repr=False)
+    tls: Mapping[str, object] = field(repr=False)
+
+    @property
+    def scheme(self) -> str:
+        """What the URL begins with."""
+        return self.url.partition(":")[0]
+
+
+def translated(text: str) -> BrokerURL:
+    """Return a URL in the words of those who read it; that of a broker other than Redis as it is.
+
+    `unix://` becomes `redis+socket://`; database, user and password go from the query to where kombu looks for them;
+    with `rediss://` certificates are verified unless the query says otherwise. Of several URLs with semicolons
+    between, the first one keeps Celery's results, and the options of TLS are for all.
+
+    Raises:
+        ValueError: The query of a Redis URL says what neither kombu nor Celery read; no value is in its words.
+    """
+    scheme, mark, rest = text.partition("://")
+    if scheme.lower() not in (*REDIS, "unix"):
+        return BrokerURL(f"{scheme.lower()}{mark}{rest}", None, {})
+    tls: dict[str, object] = {}
+    urls = [_redis(each, tls) for each in text.split(";")]
+    return BrokerURL(";".join(urls), urls[0], tls)
+
+
+def _redis(text: str, tls: dict[str, object]) -> str:
+    """Return one URL, and add its options of TLS to `tls`."""
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower().replace("unix", SOCKET)
+    where, _, query = rest.partition("?")
+    options = dict(parse_qsl(query))
+    where = _with_database(scheme, _with_user(where, options), options)
+    if scheme == "rediss":
+        tls.setdefault("ssl_cert_reqs", "required")
+        tls |= {name: _typed(name, options.pop(name)) for name in list(options) if name.startswith("ssl_")}
+    if options.keys() - _KEPT:
+        raise ValueError("its query has options that the cache alone reads, or nobody")
+    return f"{scheme}://{where}{'?' if options else ''}{urlencode(options)}"
+
+
+def _with_user(where: str, options: dict[str, str]) -> str:
+    """Move user and password before the host, unless there are any: those redis-py prefers too."""
+    user, password = (quote(options.pop(name, ""), safe="") for name in ("username", "password"))
+    has_user = "@" in where.partition("/")[0]
+    return where if has_user or not (user or password) else f"{user}:{password}@{where}"
+
+
+def _with_database(scheme: str, where: str, options: dict[str, str]) -> str:
+    """Move the database to the path, whose own redis-py ignores then too, or to the virtual host of a socket."""
+    database = options.pop("db", "")
+    if not database:
+        return where
+    if not re.fullmatch(r"[0-9]{1,9}", database):
+        raise ValueError("its db is not a number")
+    if scheme != SOCKET:
+        return f"{where.partition('/')[0]}/{database}"
+    options["virtual_host"] = database
+    return where
+
+
+def _typed(name: str, text: str) -> object:
+    """Return the value of an option of TLS as redis-py takes it; Celery's CERT_REQUIRED is redis-py's required."""
+    if name == "ssl_check_hostname":
+        return text.upper() not in ("0", "F", "FALSE", "N", "NO")
+    if name == "ssl_min_version":
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise ValueError("its ssl_min_version is not a number")
+        return int(text)
+    if name == "ssl_cert_reqs":
+        text = text.lower().removeprefix("cert_")
+        if text not in ("none", "optional", "required"):
+            raise ValueError("its ssl_cert_reqs is not none, optional or required")
+    return text
