@@ -56,6 +56,12 @@ _TABLE = {
         "bring the broker that WORKERS_BROKER_URL (or REDIS_URL) names back, and send again what was not published",
         transient=True,
     ),
+    "broker-answer-lost": Diagnosis(
+        "broker-answer-lost",
+        "the call was sent to the Celery broker, which did not confirm it ({error}); a worker may run it, or nobody",
+        "send it again only if its task may run twice, and see whether the broker is slow",
+        transient=True,
+    ),
     "broker-client-missing": Diagnosis(
         "broker-client-missing",
         "a broker at {scheme}:// needs {module}, which is not installed",

@@ -1,6 +1,7 @@
 """Sending calls to a broker in bounded time, whatever the broker does."""
 
 import logging
+import socket
 import threading
 import time
 import uuid
@@ -22,6 +23,27 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 10
 AMQP = ("amqp", "amqps", "pyamqp")
+
+
+class _AnswerLostError(Exception):
+    """A call went out, and no answer came back.
+
+    Attributes:
+        fault: What the client raised.
+    """
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def _nobody_has_it(error: BaseException | None, answers: tuple[type[BaseException], ...]) -> bool:
+    """Say whether the broker said no, or nobody was there to hear; all else leaves open what became of the call."""
+    while error is not None:
+        if isinstance(error, (ConnectionRefusedError, FileNotFoundError, socket.gaierror, *answers)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class BrokerPublisher:
@@ -50,17 +72,18 @@ class BrokerPublisher:
         self._pool = self._new_pool()
         self._failed_at: float | None = None
         self._diagnosis: Diagnosis | None = None
-        self.published = self.refused = 0
+        self.published = self.refused = self.unknown = 0
         watch_forks(self)
 
     def publish(self, task: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> TaskReceipt:  # noqa: ANN401 - Celery ships no types
-        """Return `queued`, or `refused` with the reason."""
+        """Return `queued`, or `refused` or `unknown` with the reason."""
         number = str(uuid.uuid4())
         if self._rests() and (known := self._diagnosis) is not None:
             return self._refuse(number, known)
         try:
-            with self._pool.acquire(block=True, timeout=self._timeout) as producer:
-                task.apply_async(args, kwargs, task_id=number, producer=producer, retry=False)
+            self._send(task, args, kwargs, number)
+        except _AnswerLostError as error:
+            return self._unsure(task.name, number, error.fault)
         except LimitExceeded:
             return self._refuse(number, diagnose("broker-busy", number=CONNECTIONS, seconds=self._timeout))
         except EncodeError as error:
@@ -74,7 +97,7 @@ class BrokerPublisher:
 
     def reading(self) -> Reading:
         """Return how the broker is, by one short connection; for a probe."""
-        facts = {"published": self.published, "refused": self.refused}
+        facts = {"published": self.published, "refused": self.refused, "unknown": self.unknown}
         try:
             with self._connection() as connection:
                 connection.default_channel  # noqa: B018 - connects, and asks the broker something
@@ -89,6 +112,19 @@ class BrokerPublisher:
         self._pool.force_close_all()
         self._connections.force_close_all()
 
+    def _send(self, task: Any, args: tuple[object, ...], kwargs: dict[str, object], number: str) -> None:  # noqa: ANN401 - Celery ships no types
+        """Publish a call; what fails before it goes out, or is a broker's no, is raised as it is."""
+        with self._pool.acquire(block=True, timeout=self._timeout) as producer:
+            producer.channel  # noqa: B018 - connects
+            try:
+                task.apply_async(args, kwargs, task_id=number, producer=producer, retry=False)
+            except EncodeError:
+                raise
+            except Exception as error:
+                if _nobody_has_it(error, producer.connection.channel_errors):
+                    raise
+                raise _AnswerLostError(error) from error
+
     def _rests(self) -> bool:
         return self._failed_at is not None and self._clock() - self._failed_at < self._retry_after
 
@@ -96,6 +132,14 @@ class BrokerPublisher:
         with self._lock:
             self.refused += 1
         return TaskReceipt(number, "refused", why.cause, why.code, why.fix)
+
+    def _unsure(self, name: str, number: str, error: Exception) -> TaskReceipt:
+        self._lost(error)
+        with self._lock:
+            self.unknown += 1
+        why = diagnose("broker-answer-lost", error=described(error))
+        log.warning("Task %s (%s): %s [%s]. Fix: %s", name, number, why.cause, why.code, why.fix)
+        return TaskReceipt(number, "unknown", why.cause, why.code, why.fix)
 
     def _lost(self, error: Exception) -> Diagnosis:
         """Remember a failure; the first of an outage is logged."""
@@ -140,4 +184,4 @@ class BrokerPublisher:
         """Connect anew when needed; the parent's connections are left to the parent."""
         self._lock, self._pool = threading.Lock(), self._new_pool()
         self._failed_at = self._diagnosis = None
-        self.published = self.refused = 0
+        self.published = self.refused = self.unknown = 0

@@ -11,18 +11,19 @@ from settings.workers.jobs import JobDefinition
 from settings.workers.pool import DaemonPool
 from settings.workers.runs import Runner, RunResult, Watch
 
-Fate = Literal["queued", "done", "failed", "refused"]
+Fate = Literal["queued", "done", "failed", "refused", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskReceipt:
-    """What became of a call of `.delay()`; true when it was taken.
+    """What became of a call of `.delay()`; true when it is known to be taken.
 
     Attributes:
         id: The call's own id.
         fate: `queued` (a worker has it, or will), `done` or `failed` (it ran at once, because nothing is started in
-            this process), `refused` (nobody has it: the broker is away, or too much waits).
-        detail: Why it failed or was refused, masked.
+            this process), `refused` (nobody has it: the broker is away, or too much waits), `unknown` (it was sent
+            to the broker, whose answer was lost: a worker may run it, so that who does its work may do it twice).
+        detail: Why it failed, was refused or is not known to be taken, masked.
         code: Code of the diagnosis; empty when there is none.
         fix: What a person should do; empty when there is nothing to do.
     """

@@ -82,7 +82,10 @@ def test_task_can_be_called_here(redis_server: RedisServer, publish: Publish) ->
 def test_broker_that_is_away_costs_one_timeout(
     own_redis: RedisServer, publish: Publish, clock: _Clock, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
-    """A hundred calls cost one time-out in all, each says why it was refused, one line is logged; then all goes on."""
+    """A hundred calls cost one time-out in all, each says why it was not taken, one line is logged; then all goes on.
+
+    The first one that a frozen broker was sent is told apart: it may have it.
+    """
     caplog.set_level(logging.INFO)
     task, publisher = publish(own_redis)
     assert task.delay(1)
@@ -90,9 +93,11 @@ def test_broker_that_is_away_costs_one_timeout(
     receipts: list[TaskReceipt] = []
     # a connection, and one answer; ten time-outs would be 2 s
     assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(100))) < 1
-    assert {(each.fate, each.code, bool(each)) for each in receipts} == {("refused", "broker-unavailable", False)}
-    assert all(each.fix for each in receipts)
-    assert publisher.refused == 100
+    unsure = 1 if fault == "frozen" else 0
+    assert [(each.fate, each.code) for each in receipts[:unsure]] == [("unknown", "broker-answer-lost")] * unsure
+    assert {(each.fate, each.code) for each in receipts[unsure:]} == {("refused", "broker-unavailable")}
+    assert all(each.fix and not each for each in receipts)
+    assert (publisher.refused, publisher.unknown) == (100 - unsure, unsure)
     assert publisher.reading().code == "broker-unavailable"
     own_redis.start() if fault == "dead" else own_redis.thaw()
     assert task.delay(2).fate == "refused"
@@ -100,8 +105,30 @@ def test_broker_that_is_away_costs_one_timeout(
     assert task.delay(2).fate == "queued"
     assert [each.getMessage().partition(":")[0] for each in caplog.records] == [
         "Tasks are refused",
+        *[f"Task double ({each.id})" for each in receipts[:unsure]],
         "Tasks are taken again",
     ]
+
+
+def test_call_whose_answer_was_lost_may_have_been_taken(own_redis: RedisServer, publish: Publish) -> None:
+    """What a frozen Redis was sent is in the queue once it goes on, and what was refused is not."""
+    task, publisher = publish(own_redis)
+    assert task.delay(1)
+    with own_redis.frozen():
+        assert [task.delay(n).fate for n in (2, 3)] == ["unknown", "refused"]
+    wait_until(lambda: own_redis.client().llen("tests") == 2)
+    facts = publisher.reading().facts
+    assert (facts["published"], facts["unknown"], facts["refused"]) == (1, 1, 1)
+
+
+def test_no_of_a_broker_is_no_lost_answer(own_redis: RedisServer, publish: Publish) -> None:
+    """A full Redis takes nothing: that call is known to be refused."""
+    task, _ = publish(own_redis)
+    assert task.delay(1)
+    own_redis.client().config_set("maxmemory", 1)
+    receipt = task.delay(2)
+    assert (receipt.fate, receipt.code) == ("refused", "broker-unavailable")
+    assert "maxmemory" in receipt.detail
 
 
 def test_frozen_broker_behind_a_socket_costs_one_timeout(own_redis: RedisServer, publish: Publish) -> None:
@@ -113,7 +140,7 @@ def test_frozen_broker_behind_a_socket_costs_one_timeout(own_redis: RedisServer,
     own_redis.freeze()
     assert _seconds(lambda: [task.delay(n) for n in range(10)]) < 1
     assert _seconds(publisher.reading) < 1
-    assert publisher.refused == 10
+    assert (publisher.refused, publisher.unknown) == (9, 1)
     own_redis.thaw()
 
 
