@@ -7,7 +7,7 @@ from typing import get_args
 
 from pydantic.fields import FieldInfo
 
-from settings.example import shown
+from settings.example import default_text, shown
 from settings.model import ROOMS
 from settings.room import RoomSettings
 
@@ -53,6 +53,8 @@ def _rows(model: type[RoomSettings]) -> Iterator[str]:
 
 
 def _default(model: type[RoomSettings], field: str, info: FieldInfo) -> str:
+    if field in model.derived:  # from another variable, as in .env.example
+        return f"`{default_text(model, field)}`"
     usual = info.get_default(call_default_factory=True)
     first, live = (shown(model.defaults_in(each).get(field, usual)) or "none" for each in ELSEWHERE)
     return f"`{first}`" if first == live else f"`{first}`; `{live}` in production"

@@ -22,6 +22,12 @@ def test_the_table_of_variables_is_the_models() -> None:
     assert table() in README.read_text()
 
 
+def test_a_default_that_another_variable_gives_is_named() -> None:
+    """As `.env.example` has it, not what is left when that variable is not set either."""
+    for row in ("| WORKERS_BROKER_URL | `REDIS_URL` |", "| CACHE_KEY_PREFIX | `<APP_NAME>:` |"):
+        assert row in table()
+
+
 def test_every_variable_that_is_named_exists() -> None:
     """A name with one of our prefixes is one of our variables, or the file of one."""
     named = set(re.findall(r"\b[A-Z]+_[A-Z_]+[A-Z]\b", README.read_text()))
