@@ -15,8 +15,10 @@ from kombu.pools import ProducerPool
 from settings.forks import watch_forks
 from settings.probe import HealthStatus, Reading
 from settings.problems import Diagnosis
+from settings.resolver import await_name
 from settings.workers.broker_url import REDIS
 from settings.workers.diagnosis import described, diagnose
+from settings.workers.named import NamedTransport
 from settings.workers.tasks import TaskReceipt
 
 log = logging.getLogger(__name__)
@@ -100,6 +102,7 @@ class BrokerPublisher:
         facts = {"published": self.published, "refused": self.refused, "unknown": self.unknown}
         try:
             with self._connection() as connection:
+                self._await_name(connection)
                 connection.default_channel  # noqa: B018 - connects, and asks the broker something
         except Exception as error:  # noqa: BLE001 - any fault of any broker
             found = self._lost(error)
@@ -115,6 +118,7 @@ class BrokerPublisher:
     def _send(self, task: Any, args: tuple[object, ...], kwargs: dict[str, object], number: str) -> None:  # noqa: ANN401 - Celery ships no types
         """Publish a call; what fails before it goes out, or is a broker's no, is raised as it is."""
         with self._pool.acquire(block=True, timeout=self._timeout) as producer:
+            self._await_name(producer.connection)
             producer.channel  # noqa: B018 - connects
             try:
                 task.apply_async(args, kwargs, task_id=number, producer=producer, retry=False)
@@ -165,7 +169,16 @@ class BrokerPublisher:
             options |= {"socket_connect_timeout": self._connect_timeout, "socket_timeout": self._timeout}
         if scheme in AMQP:
             options |= {"read_timeout": self._timeout, "write_timeout": self._timeout}
-        return self._app.connection_for_write(connect_timeout=self._connect_timeout, transport_options=options)
+        return self._app.connection_for_write(
+            connect_timeout=self._connect_timeout,
+            transport=NamedTransport if scheme in REDIS else None,
+            transport_options=options,
+        )
+
+    def _await_name(self, connection: Any) -> None:  # noqa: ANN401 - Celery ships no types
+        """Wait for the name server, which py-amqp asks without a time-out; Redis' connections do so by themselves."""
+        if self._app.conf.broker_url.partition(":")[0] in AMQP and not connection.connected:
+            await_name(connection.hostname, connection.port or 0, self._connect_timeout)
 
     def _new_pool(self) -> Any:  # noqa: ANN401 - kombu annotates some of its functions only
         self._connections: Any = self._connection().Pool(limit=CONNECTIONS)

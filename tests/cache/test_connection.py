@@ -7,8 +7,9 @@ import time
 import pytest
 
 from settings.cache.client import connect
-from settings.cache.connection import NamedConnection, NamedSSLConnection, await_name
+from settings.cache.connection import NamedConnection, NamedSSLConnection
 from settings.cache.model import RedisSettings
+from settings.resolver import await_name
 from tests.cache.conftest import MakeCache
 from tests.servers import RedisServer
 

@@ -152,6 +152,28 @@ def test_silent_broker_of_amqp_costs_one_timeout(publish: Publish, own_redis: Re
         assert (publisher.refused, publisher.reading().code) == (10, "broker-unavailable")
 
 
+@pytest.mark.parametrize("url", ["redis://broker.example", "rediss://broker.example", "amqp://broker.example"])
+def test_silent_name_server_costs_one_timeout(
+    publish: Publish, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Where no name server answers, calls and the probe wait for one time-out; nobody has what they would send."""
+    answers, asked = threading.Event(), []
+
+    def silent(host: str, *arguments: int, **options: int) -> object:
+        asked.append(host)
+        answers.wait(20)
+        raise socket.gaierror("too late")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    task, publisher = publish(redis_server, url)
+    receipts: list[TaskReceipt] = []
+    assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(10))) < 1
+    assert _seconds(publisher.reading) < 1
+    assert {each.fate for each in receipts} == {"refused"}
+    assert set(asked) == {"broker.example"}
+    answers.set()
+
+
 def test_arguments_that_are_not_json_are_told_apart(redis_server: RedisServer, publish: Publish) -> None:
     """A wrong argument is refused with its own code, and closes no way to the broker."""
     task, _ = publish(redis_server)
