@@ -1,6 +1,5 @@
 """`check --connect`: each configured service tried once, side by side, within its own time-outs."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from settings.database.url import DatabaseURLParser
 from settings.model import Settings
 from settings.probe import HealthStatus, Reading
 from settings.problems import Problem, mask_secrets, mask_url
-from settings.urls import checked_parts
-from settings.workers.model import BROKER
+from settings.workers.broker_url import AMQP, REDIS, for_redis, translated
 
 MARGIN_SECONDS = 3.0
 """What a service gets beyond its time-out to connect: for the questions that are asked once it is there."""
-UNKNOWN, NO_ANSWER, UNREACHABLE = "connect-unknown-fault", "connect-no-answer", "broker-unreachable"
+UNKNOWN, NO_ANSWER = "connect-unknown-fault", "connect-no-answer"
 READ_ONLY = "database-takes-no-writes"
-CODES = frozenset({UNKNOWN, NO_ANSWER, UNREACHABLE, READ_ONLY})
+CODES = frozenset({UNKNOWN, NO_ANSWER, READ_ONLY})
 _STATUSES = {HealthStatus.HEALTHY: "ok", HealthStatus.FALLBACK: "warning"}
 
 Answer = tuple[Reading, tuple[Problem, ...]]
@@ -226,30 +224,22 @@ def _broker_attempt(settings: Settings, url: str) -> Attempt:
     if why := unusable_broker(url):
         refused = Reading(HealthStatus.UNHEALTHY, why.cause, why.code, why.cause, why.fix)
         return Attempt("broker", mask_url(url), MARGIN_SECONDS, lambda: (refused, ()), settings.secrets)
-    if url.lower().startswith(("redis://", "rediss://", "unix://")):
+    scheme = translated(url).scheme
+    if scheme in REDIS:
         # Where no broker is named, REDIS_URL is the one.
         variable = "WORKERS_BROKER_URL" if "WORKERS_BROKER_URL" in settings.origins else "REDIS_URL"
-        redis = settings.redis.model_copy(update={"url": SecretStr(url)})
+        redis = settings.redis.model_copy(update={"url": SecretStr(for_redis(url))})
         return _redis_attempt("broker", redis, settings, variable)
 
-    seconds = settings.redis.connect_timeout + MARGIN_SECONDS
-    return Attempt("broker", mask_url(url), seconds, lambda: (_knocked(url, seconds), ()), settings.secrets)
+    if scheme not in AMQP:
+        untried = Reading(HealthStatus.HEALTHY, f"not tried: only its client can open {scheme}://")
+        return Attempt("broker", mask_url(url), MARGIN_SECONDS, lambda: (untried, ()), settings.secrets)
+    from settings.workers.trial import try_amqp
 
-
-def _knocked(url: str, seconds: float) -> Reading:
-    """Return whether something listens where an AMQP broker should: that much can be known without its client."""
-    parts = checked_parts(url, BROKER)
-    if not parts.scheme.endswith(("amqp", "amqps")):
-        return Reading(HealthStatus.HEALTHY, f"not tried: only its client can open {parts.scheme}://")
-    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
-    try:
-        socket.create_connection((parts.host, port), timeout=seconds).close()
-    except OSError as error:
-        cause = f"the broker cannot be reached: {error.strerror or type(error).__name__}"
-        return Reading(
-            HealthStatus.UNHEALTHY, cause, UNREACHABLE, cause, "start it, or mend host and port of WORKERS_BROKER_URL"
-        )
-    return Reading(HealthStatus.HEALTHY, "accepts connections; user and password were not tried")
+    limit = settings.redis.connect_timeout
+    return Attempt(
+        "broker", mask_url(url), limit + MARGIN_SECONDS, lambda: (try_amqp(url, limit), ()), settings.secrets
+    )
 
 
 def _gateway_attempt(settings: Settings, url: str) -> Attempt:

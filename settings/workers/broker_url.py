@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 SOCKET = "redis+socket"
 REDIS = ("redis", "rediss", SOCKET)
+AMQP = ("amqp", "amqps", "pyamqp")
 _KEPT = frozenset({"virtual_host", "credential_provider"})
 """What kombu and Celery both read in the query of a Redis URL, besides TLS."""
 
@@ -47,6 +48,13 @@ def translated(text: str) -> BrokerURL:
     tls: dict[str, object] = {}
     urls = [_redis(each, tls) for each in text.split(";")]
     return BrokerURL(";".join(urls), urls[0], tls)
+
+
+def for_redis(text: str) -> str:
+    """Return the URL of a broker on Redis in the words of redis-py; of several, the first one."""
+    text = re.sub(rf"(?i)^{re.escape(SOCKET)}:", "unix:", text.partition(";")[0])
+    text = re.sub(r"([?&])virtual_host=", r"\1db=", text)
+    return re.sub(r"([?&]ssl_cert_reqs=)CERT_(\w+)", lambda found: found[1] + found[2].lower(), text)
 
 
 def _redis(text: str, tls: dict[str, object]) -> str:

@@ -67,11 +67,27 @@ _TABLE = {
         "a broker at {scheme}:// needs {module}, which is not installed",
         "install Celery's extra for this broker, such as celery[sqs], or name a broker on Redis or RabbitMQ",
     ),
+    "broker-login-refused": Diagnosis(
+        "broker-login-refused",
+        "the broker refuses user and password ({error})",
+        "mend user and password in the URL, percent-encoded; guest is let in from the broker's own machine only",
+    ),
+    "broker-unreachable": Diagnosis(
+        "broker-unreachable",
+        "no login came about at the broker: it could not be reached, or did not answer ({error})",
+        "start it, or mend host and port of WORKERS_BROKER_URL; a port that wants TLS needs amqps://",
+        transient=True,
+    ),
     "broker-url-unusable": Diagnosis(
         "broker-url-unusable",
         "Celery's client cannot read this {scheme}:// URL ({error})",
         "remove the options behind its question mark, and write user and password before the host, percent-encoded; "
         "a socket is redis+socket:///run/redis/redis.sock",
+    ),
+    "broker-virtual-host": Diagnosis(
+        "broker-virtual-host",
+        "the broker has no such virtual host, or the user may not use it ({error})",
+        "mend what stands behind the host: //host// is the virtual host /, and //host/shop is shop; or let the user in",
     ),
     "broker-busy": Diagnosis(
         "broker-busy",

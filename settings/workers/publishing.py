@@ -16,7 +16,7 @@ from settings.forks import watch_forks
 from settings.probe import HealthStatus, Reading
 from settings.problems import Diagnosis
 from settings.resolver import await_name
-from settings.workers.broker_url import REDIS
+from settings.workers.broker_url import AMQP, REDIS
 from settings.workers.diagnosis import described, diagnose
 from settings.workers.named import NamedTransport
 from settings.workers.tasks import TaskReceipt
@@ -24,7 +24,6 @@ from settings.workers.tasks import TaskReceipt
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 10
-AMQP = ("amqp", "amqps", "pyamqp")
 
 
 class _AnswerLostError(Exception):

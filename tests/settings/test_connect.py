@@ -12,8 +12,10 @@ from settings.connect import Answer, Attempt, Service, try_services
 from settings.database.connection import SmartConnectionManager
 from settings.database.migrations import MigrationManager
 from settings.probe import HealthStatus, Reading
+from tests.cache.broken_redis import tls
 from tests.proxy import TcpProxy
 from tests.servers import PostgresServer, RedisServer, free_port
+from tests.workers.rabbit import Fault, rabbit
 
 
 def settings(folder: Path, **variables: str) -> Settings:
@@ -125,7 +127,7 @@ def test_hanging_services_are_waited_for_side_by_side(tmp_path: Path, proxy: Tcp
 
 
 def test_the_broker_counts_with_celery_only(tmp_path: Path, redis_server: RedisServer) -> None:
-    """Celery's broker is tried where Celery is the engine: by Redis' own client, or by a connection to its port."""
+    """Celery's broker is tried where Celery is the engine: by Redis' own client, or by a login."""
     broker = {"DATABASE_URL": f"sqlite:///{tmp_path}/a.db", "WORKERS_BROKER_URL": redis_server.url(1)}
     assert "broker" not in tried(tmp_path, **broker)
     assert tried(tmp_path, **broker, WORKERS_ENGINE="celery")["broker"].status == "ok"
@@ -212,9 +214,37 @@ def test_a_broker_without_an_address_is_not_tried(tmp_path: Path) -> None:
     assert "not tried" in tried(tmp_path, **variables)["broker"].message
 
 
-def test_a_broker_that_listens_is_reached(tmp_path: Path, proxy: TcpProxy) -> None:
-    """An AMQP broker is knocked at, and its port is enough."""
-    proxy.mode = "hang"
-    variables = {"DATABASE_URL": f"sqlite:///{tmp_path}/a.db", "WORKERS_ENGINE": "celery"}
-    found = tried(tmp_path, **variables, WORKERS_BROKER_URL=f"amqp://127.0.0.1:{proxy.port}//")
-    assert found["broker"].status == "ok"
+@pytest.mark.parametrize(
+    ("fault", "status", "said"),
+    [
+        ("", "ok", "took user and password"),
+        ("login", "failed", "[broker-login-refused]"),
+        ("virtual host", "failed", "[broker-virtual-host]"),
+        ("silent", "failed", "[broker-unreachable]"),
+    ],
+)
+def test_a_broker_of_amqp_is_logged_in_to(tmp_path: Path, fault: Fault, status: str, said: str) -> None:
+    """User, password and virtual host are tried, one after the other is told apart, and no text has the password."""
+    with rabbit(fault) as server:
+        url = f"amqp://app:S3cretWord@127.0.0.1:{server.port}/shop"
+        broker = tried(tmp_path, WORKERS_ENGINE="celery", WORKERS_BROKER_URL=url)["broker"]
+    assert (broker.status, said in broker.message) == (status, True), broker.message
+    assert bool(broker.fix) == (status == "failed")
+    assert "S3cretWord" not in repr(broker)
+
+
+def test_a_broker_on_redis_is_tried_in_its_own_words(tmp_path: Path, own_redis: RedisServer) -> None:
+    """What kombu calls a socket and a virtual host are known to Redis' own client by other names."""
+    own_redis.restart("--unixsocket", "redis.sock", "--databases", "4")
+    url = f"redis+socket://{own_redis.folder}/redis.sock?virtual_host="
+    found = [
+        tried(tmp_path, WORKERS_ENGINE="celery", WORKERS_BROKER_URL=f"{url}{number}")["broker"].status
+        for number in (3, 4)
+    ]
+    assert found == ["ok", "failed"]
+
+
+def test_a_broker_over_tls_is_tried_in_its_own_words(tmp_path: Path) -> None:
+    """Celery's words for the certificates are understood, as they are when it runs."""
+    with tls("?ssl_cert_reqs=CERT_NONE") as url:
+        assert tried(tmp_path, WORKERS_ENGINE="celery", WORKERS_BROKER_URL=url)["broker"].status == "ok"
