@@ -6,8 +6,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu.exceptions import EncodeError, LimitExceeded
 from kombu.pools import ProducerPool
@@ -41,7 +43,7 @@ class _AnswerLostError(Exception):
 def _nobody_has_it(error: BaseException | None, answers: tuple[type[BaseException], ...]) -> bool:
     """Say whether the broker said no, or nobody was there to hear; all else leaves open what became of the call."""
     while error is not None:
-        if isinstance(error, (ConnectionRefusedError, FileNotFoundError, socket.gaierror, *answers)):
+        if isinstance(error, (ConnectionRefusedError, FileNotFoundError, socket.gaierror, MessageNacked, *answers)):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -120,12 +122,16 @@ class BrokerPublisher:
             self._await_name(producer.connection)
             producer.channel  # noqa: B018 - connects
             try:
-                task.apply_async(args, kwargs, task_id=number, producer=producer, retry=False)
+                task.apply_async(
+                    args, kwargs, task_id=number, producer=producer, retry=False, confirm_timeout=self._timeout
+                )
             except EncodeError:
                 raise
             except Exception as error:
                 if _nobody_has_it(error, producer.connection.channel_errors):
                     raise
+                with suppress(Exception):  # nothing hides what the call's own fault was
+                    producer.connection.collect()  # a late answer would be taken for that of the next call
                 raise _AnswerLostError(error) from error
 
     def _rests(self) -> bool:
@@ -167,7 +173,7 @@ class BrokerPublisher:
         if scheme in REDIS:
             options |= {"socket_connect_timeout": self._connect_timeout, "socket_timeout": self._timeout}
         if scheme in AMQP:
-            options |= {"read_timeout": self._timeout, "write_timeout": self._timeout}
+            options |= {"read_timeout": self._timeout, "write_timeout": self._timeout, "confirm_publish": True}
         return self._app.connection_for_write(
             connect_timeout=self._connect_timeout,
             transport=NamedTransport if scheme in REDIS else None,

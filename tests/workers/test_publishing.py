@@ -17,6 +17,7 @@ from settings.workers.publishing import CONNECTIONS, BrokerPublisher
 from settings.workers.tasks import Task, TaskReceipt
 from tests.servers import RedisServer, wait_until
 from tests.workers.conftest import MakeWorkers
+from tests.workers.rabbit import Fault, rabbit
 
 
 class _Clock:
@@ -150,6 +151,24 @@ def test_silent_broker_of_amqp_costs_one_timeout(publish: Publish, own_redis: Re
         task, publisher = publish(own_redis, f"amqp://127.0.0.1:{listener.getsockname()[1]}")
         assert _seconds(lambda: [task.delay(n) for n in range(10)]) < 1
         assert (publisher.refused, publisher.reading().code) == (10, "broker-unavailable")
+
+
+@pytest.mark.parametrize(
+    ("fault", "fate", "code"),
+    [("", "queued", ""), ("no confirm", "unknown", "broker-answer-lost"), ("nack", "refused", "broker-unavailable")],
+)
+def test_a_broker_of_amqp_confirms_what_it_took(
+    publish: Publish, own_redis: RedisServer, clock: _Clock, fault: Fault, fate: str, code: str
+) -> None:
+    """What was only written to a connection is not said to be queued; the next call has a connection of its own."""
+    with rabbit(fault) as server:
+        task, _ = publish(own_redis, f"amqp://127.0.0.1:{server.port}")
+        receipt = task.delay(1)
+        assert (receipt.fate, receipt.code, server.published) == (fate, code, 1)
+        server.fault = ""
+        clock.now += 16
+        assert task.delay(2).fate == "queued"
+        assert server.published == 2
 
 
 @pytest.mark.parametrize("url", ["redis://broker.example", "rediss://broker.example", "amqp://broker.example"])
