@@ -3,13 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 SOCKET = "redis+socket"
 REDIS = ("redis", "rediss", SOCKET)
 AMQP = ("amqp", "amqps", "pyamqp")
 _KEPT = frozenset({"virtual_host", "credential_provider"})
 """What kombu and Celery both read in the query of a Redis URL, besides TLS."""
+
+_AMQPS = frozenset({"cert_reqs", "check_hostname", "ca_certs", "certfile", "keyfile", "ciphers"})
+_VERIFY = ("none", "optional", "required")
+"""In the order of Python's ssl.VerifyMode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,18 @@ class BrokerURL:
 
 
 def translated(text: str) -> BrokerURL:
-    """Return a URL in the words of those who read it; that of a broker other than Redis as it is.
+    """Return a URL in the words of those who read it; that of a broker other than Redis or amqps:// as it is.
 
     `unix://` becomes `redis+socket://`; database, user and password go from the query to where kombu looks for them;
-    with `rediss://` certificates are verified unless the query says otherwise. Of several URLs with semicolons
-    between, the first one keeps Celery's results, and the options of TLS are for all.
+    with `rediss://` and `amqps://` certificates are verified unless the query says otherwise. Of several Redis URLs
+    with semicolons between, the first one keeps Celery's results, and the options of TLS are for all.
 
     Raises:
-        ValueError: The query of a Redis URL says what neither kombu nor Celery read; no value is in its words.
+        ValueError: The query says what neither kombu nor Celery read; no value is in its words.
     """
     scheme, mark, rest = text.partition("://")
+    if scheme.lower() == "amqps" and ";" not in rest:
+        return _amqps(rest)
     if scheme.lower() not in (*REDIS, "unix"):
         return BrokerURL(f"{scheme.lower()}{mark}{rest}", None, {})
     tls: dict[str, object] = {}
@@ -55,6 +61,22 @@ def for_redis(text: str) -> str:
     text = re.sub(rf"(?i)^{re.escape(SOCKET)}:", "unix:", text.partition(";")[0])
     text = re.sub(r"([?&])virtual_host=", r"\1db=", text)
     return re.sub(r"([?&]ssl_cert_reqs=)CERT_(\w+)", lambda found: found[1] + found[2].lower(), text)
+
+
+def _amqps(rest: str) -> BrokerURL:
+    """Return a URL whose options of TLS have py-amqp's names; kombu hands on those of redis-py, which py-amqp refuses.
+
+    py-amqp compares the certificate with the name of the host only when it is told the name.
+    """
+    where, _, query = rest.partition("?")
+    options = dict(parse_qsl(query))
+    tls = {name[4:]: _typed(name, options.pop(name)) for name in list(options) if name.startswith("ssl_")}
+    if tls.keys() - _AMQPS:
+        raise ValueError("its query has options of TLS that the client of AMQP has not")
+    tls["cert_reqs"] = _VERIFY.index(str(tls.get("cert_reqs", "required")))
+    if tls.pop("check_hostname", True) and tls["cert_reqs"]:
+        tls["server_hostname"] = urlsplit(f"amqps://{where}").hostname
+    return BrokerURL(f"amqps://{where}{'?' if options else ''}{urlencode(options)}", None, tls)
 
 
 def _redis(text: str, tls: dict[str, object]) -> str:
@@ -102,6 +124,6 @@ def _typed(name: str, text: str) -> object:
         return int(text)
     if name == "ssl_cert_reqs":
         text = text.lower().removeprefix("cert_")
-        if text not in ("none", "optional", "required"):
+        if text not in _VERIFY:
             raise ValueError("its ssl_cert_reqs is not none, optional or required")
     return text

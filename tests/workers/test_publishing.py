@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from settings.workers.celery import build_celery
 from settings.workers.model import WorkersSettings
 from settings.workers.publishing import CONNECTIONS, BrokerPublisher
 from settings.workers.tasks import Task, TaskReceipt
+from tests.cache.broken_redis import CERTIFICATE
 from tests.servers import RedisServer, wait_until
 from tests.workers.conftest import MakeWorkers
 from tests.workers.rabbit import Fault, rabbit
@@ -169,6 +171,29 @@ def test_a_broker_of_amqp_confirms_what_it_took(
         clock.now += 16
         assert task.delay(2).fate == "queued"
         assert server.published == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "query", "fate"),
+    [
+        ("127.0.0.1", f"?ssl_ca_certs={CERTIFICATE}", "queued"),
+        ("127.0.0.1", "?ssl_cert_reqs=none", "queued"),
+        ("127.0.0.1", "", "refused"),
+        ("localhost", f"?ssl_ca_certs={CERTIFICATE}", "refused"),
+        ("localhost", f"?ssl_ca_certs={CERTIFICATE}&ssl_check_hostname=false", "queued"),
+    ],
+)
+def test_certificate_of_an_amqp_broker_is_verified(
+    publish: Publish, redis_server: RedisServer, host: str, query: str, fate: str
+) -> None:
+    """Who vouches for it and whose name it has count, unless the query says otherwise, as with Redis."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE.with_name("server-with-key.pem"))
+    with rabbit(tls=context) as server:
+        task, publisher = publish(redis_server, f"amqps://{host}:{server.port}/shop{query}")
+        receipt = task.delay(1)
+        assert (receipt.fate, "CERTIFICATE_VERIFY_FAILED" in receipt.detail) == (fate, fate == "refused")
+        publisher.close()
 
 
 @pytest.mark.parametrize("url", ["redis://broker.example", "rediss://broker.example", "amqp://broker.example"])
