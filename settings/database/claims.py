@@ -5,7 +5,7 @@ No leader and no held connection: whoever updates the row of a job owns this run
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +14,6 @@ from sqlalchemy import (
     Executable,
     Integer,
     Update,
-    and_,
     case,
     cast,
     func,
@@ -49,12 +48,14 @@ class Claim:
         job: What it is for.
         every: The job's interval in seconds.
         run: Which run of the job it is, counted over all processes.
+        on_grid: Whether the next run's moment follows from the interval, as that of a crontab line does not.
     """
 
     claims: "Claims"
     job: str
     every: float
     run: int
+    on_grid: bool = True
 
     @property
     def lease_seconds(self) -> float:
@@ -98,17 +99,41 @@ class Claims:
         after the last, unless that has passed too or the clock went back (a moment more than two intervals ahead).
         """
         now = self._now()
-        return self._claim(job, every, now, or_(_w.due_at <= now, _w.due_at > now + 2 * every, _abandoned(now)))
+        on_grid = (_w.due_at + every > now) & (_w.due_at <= now)
+        planned = _dead(now) & (_w.due_at > now) & (_w.due_at <= now + 2 * every)
+        due = or_(_w.due_at <= now, _w.due_at > now + 2 * every, _abandoned(now))
+        next_at = case((on_grid, _w.due_at + every), (planned, _w.due_at), else_=now + every)
+        return self._claim(Claim(self, job, every, 0), now, due, next_at)
+
+    def claim_fire(self, job: str, *, fire: float, then: float, latest: float, every: float) -> Claim | None:
+        """Return the right to do the run of one moment, such as a crontab line's, or None when it was done or runs.
+
+        The moment itself is what is claimed: it is the same in all processes, however their clocks differ, however
+        late one of them comes, and however short the run is. A run whose owner died is due as by `claim`.
+
+        Args:
+            job: The job.
+            fire: The moment, in seconds since 1970.
+            then: The one after it, until which there is nothing to run.
+            latest: A moment that no claim goes beyond; one that does, also by the database's clock, came from a clock
+                that was wrong, and holds nobody up.
+            every: The seconds that bound the lease.
+        """
+        now = self._now()
+        wrong = (_w.due_at > latest) & (_w.due_at > now + (latest - fire))
+        due = or_(_w.due_at <= fire, wrong)
+        next_at = case((due, literal(then)), else_=_w.due_at)
+        return self._claim(Claim(self, job, every, 0, on_grid=False), now, due | _abandoned(now), next_at)
 
     def take_over(self, job: str, *, every: float) -> Claim | None:
         """Return the right to do a run again whose owner died, or None when there is none, or another process has it.
 
         Args:
             job: A job that comes due by another clock than this one's, such as a crontab line.
-            every: The seconds for which the claim keeps the other processes from this run.
+            every: The seconds that bound the lease.
         """
         now = self._now()
-        return self._claim(job, every, now, _abandoned(now))
+        return self._claim(Claim(self, job, every, 0, on_grid=False), now, _abandoned(now), _w.due_at)
 
     def lease_left(self, job: str) -> float | None:
         """Return the seconds until the lease of a run that has not ended runs out, 0 when it has; None without one."""
@@ -133,14 +158,11 @@ class Claims:
 
         A job that took longer than its interval rests until the next point of the grid.
         """
-        now, every = self._now(), claim.every
-        passed = (now - _w.due_at) / every
-        whole = cast(passed, Integer) if self._engine().dialect.name == "sqlite" else func.floor(passed)
-        next_point = _w.due_at + every * (whole + 1)
+        now = self._now()
         values = {
             "lease_until": 0.0, "finished_at": now, "outcome": outcome, "duration_seconds": duration_seconds,
             "error": storable_text(error, LONGEST_ERROR) or None,
-            "due_at": case((_w.due_at <= now, next_point), else_=_w.due_at),
+            "due_at": self._next_point(now, claim.every) if claim.on_grid else _w.due_at,
             "failures": _w.failures + (1 if outcome == "failed" else 0),
         }  # fmt: skip
         self._run(self._mine(claim).values(**values).returning(_w.runs))
@@ -151,23 +173,28 @@ class Claims:
             rows = connection.execute(select(worker_runs).where(_w.app_name == self._app_name).order_by(_w.job))
             return [dict(row) for row in rows.mappings()]
 
-    def _claim(self, job: str, every: float, now: ColumnElement[float], due: ColumnElement[bool]) -> Claim | None:
-        lease = min(every, LONGEST_LEASE_SECONDS)
+    def _claim(
+        self, wanted: Claim, now: ColumnElement[float], due: ColumnElement[bool], next_at: ColumnElement[float]
+    ) -> Claim | None:
+        lease, dead = wanted.lease_seconds, _dead(now)
         free = or_(_w.lease_until <= now, _w.lease_until > now + 2 * lease)
-        dead = (_w.lease_until > 0) & (_w.lease_until <= now)
-        on_grid = (_w.due_at + every > now) & (_w.due_at <= now)
-        planned = dead & (_w.due_at > now) & (_w.due_at <= now + 2 * every)
         values: dict[str, Any] = {
             "owner": self._owner(), "lease_until": now + lease, "started_at": now, "runs": _w.runs + 1,
-            "due_at": case((on_grid, _w.due_at + every), (planned, _w.due_at), else_=now + every),
+            "due_at": next_at,
             "outcome": case((dead, ABANDONED), else_=_w.outcome), "failures": _w.failures + case((dead, 1), else_=0),
             "error": case((dead, literal(_LEASE_RAN_OUT) + _w.owner), else_=_w.error),
         }  # fmt: skip
-        wanted = update(worker_runs).where(self._key(job), due, free).values(**values).returning(_w.runs)
-        run = self._run(wanted)
-        if run is None and self._make_row(job):
-            run = self._run(wanted)
-        return None if run is None else Claim(self, job, every, run)
+        statement = update(worker_runs).where(self._key(wanted.job), due, free).values(**values).returning(_w.runs)
+        run = self._run(statement)
+        if run is None and self._make_row(wanted.job):
+            run = self._run(statement)
+        return None if run is None else replace(wanted, run=run)
+
+    def _next_point(self, now: ColumnElement[float], every: float) -> ColumnElement[float]:
+        """Return the next moment of a job's grid, or the one it has when that is yet to come."""
+        passed = (now - _w.due_at) / every
+        whole = cast(passed, Integer) if self._engine().dialect.name == "sqlite" else func.floor(passed)
+        return case((_w.due_at <= now, _w.due_at + every * (whole + 1)), else_=_w.due_at)
 
     def _now(self) -> ColumnElement[float]:
         return database_now(self._engine().dialect.name)
@@ -197,6 +224,11 @@ class Claims:
         return seconds
 
 
+def _dead(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Say of a row that its run has not ended, and that nobody keeps its lease."""
+    return (_w.lease_until > 0) & (_w.lease_until <= now)
+
+
 def _abandoned(now: ColumnElement[float]) -> ColumnElement[bool]:
-    """Say of a row that its run has not ended, that nobody keeps its lease, and that it may be taken over."""
-    return and_(_w.lease_until > 0, _w.lease_until <= now, _w.outcome.is_distinct_from(ABANDONED))
+    """Say of a row that its run is dead, and that it may be taken over."""
+    return _dead(now) & _w.outcome.is_distinct_from(ABANDONED)

@@ -31,6 +31,12 @@ class ClaimsLike(Protocol):
     def claim(self, job: str, *, every: float) -> ClaimLike | None:
         """Return the right to run `job` now, or None when it is not due or another process has it."""
 
+    def claim_fire(self, job: str, *, fire: float, then: float, latest: float, every: float) -> ClaimLike | None:
+        """Return the right to do the run of one moment of a crontab line, or None when it was done or runs.
+
+        `then` is the moment after it, `latest` one that no claim goes beyond; all in seconds since 1970.
+        """
+
     def take_over(self, job: str, *, every: float) -> ClaimLike | None:
         """Return the right to do a run again whose owner died, or None when there is none."""
 

@@ -14,6 +14,7 @@ ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+MINUTE = timedelta(minutes=1)
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?P<first>\*|\w+)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?")
 
@@ -92,6 +93,18 @@ class Cron:
             raise ValueError(f"{self.text!r} never fires")
         soonest: datetime = min(instants)
         return soonest
+
+    def last_before(self, moment: datetime) -> datetime:
+        """Return the last instant at or before `moment`, in UTC, at which the line fired."""
+        back = MINUTE
+        while (fired := self.next_after(moment - back)) > moment:
+            back *= 2
+        until = moment
+        while until - fired >= MINUTE:
+            middle = fired + (until - fired) / 2
+            later = self.next_after(middle)
+            fired, until = (later, until) if later <= moment else (fired, middle)
+        return fired
 
     def gap_seconds(self, moment: datetime) -> float:
         """Return the seconds from the minute nearest to `moment`, at which the line has just fired, to the next run."""

@@ -59,10 +59,9 @@ class JobDefinition:
         return self.every
 
     def claim_seconds(self) -> float:
-        """Return for how long a claim keeps the other processes from this run.
+        """Return the interval that a claim is given: it bounds the lease.
 
-        A cron job comes due by each process's own clock; half its gap is more than these clocks differ by, and over
-        well before the next run.
+        For a cron job half its gap, so that the lease of a process that died is over well before the next run.
         """
         if self.cron is not None:
             return self.cron.gap_seconds(datetime.now(UTC)) / 2

@@ -21,6 +21,8 @@ FIRST_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 15.0
 MAX_REST_SECONDS = 3600.0
 EARLY_SECONDS = 1.0
+CLOCKS_DIFFER_SECONDS = 30.0
+"""A tick from another machine, whose clock is so much ahead at most, is for the moment of the line that comes now."""
 NOTE_RETRY_SECONDS = 1.0
 MOST_NOTE_SECONDS = 60.0
 """How long a run that ended on another engine's worker keeps it waiting for the database, to be written down there."""
@@ -37,6 +39,7 @@ class Turns:
         owner: Returns this process's name.
         stopping: Set when no further run should begin.
         clock: Monotonic clock, in seconds.
+        wall: This moment in UTC.
         chance: Factors in [0, 1) for the jitter.
         sleep: Waits, in seconds.
     """
@@ -51,11 +54,13 @@ class Turns:
         owner: Callable[[], str] = str,
         stopping: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._board, self._runner, self._claims, self._watch = board, runner, claims, watch
-        self._owner, self._stopping, self._clock, self._chance, self._sleep = owner, stopping, clock, chance, sleep
+        self._owner, self._stopping, self._chance, self._sleep = owner, stopping, chance, sleep
+        self._clock, self._wall = clock, wall
         self._due: dict[str, float] = {}
         self._fires: dict[str, datetime] = {}
         self._claim_failures: dict[str, int] = {}
@@ -109,12 +114,28 @@ class Turns:
 
     def _claim_shortly(self, definition: JobDefinition) -> ClaimLike | None:
         """Claim; a tick that came a moment before its time waits for it, or every second one would be lost."""
-        every = definition.claim_seconds()
-        claim = self._claims.claim(definition.name, every=every)
+        claim = self._claim(definition, early_seconds=CLOCKS_DIFFER_SECONDS)
+        if claim is not None or definition.cron is not None:
+            return claim
+        left = self._claims.next_in(definition.name)
+        if left > min(definition.claim_seconds() / 4, EARLY_SECONDS):
+            return None
+        self._sleep(left)
+        return self._claim(definition)
+
+    def _claim(self, definition: JobDefinition, *, early_seconds: float = 0.0) -> ClaimLike | None:
+        """Claim the run that is due now; a cron job's by the moment at which its line fired last."""
+        name, cron, every = definition.name, definition.cron, definition.claim_seconds()
+        if cron is None:
+            claim = self._claims.claim(name, every=every)
+        else:
+            fire = cron.last_before(self._wall() + timedelta(seconds=early_seconds))
+            then = cron.next_after(fire)
+            latest = cron.next_after(cron.next_after(then))
+            claim = self._claims.claim_fire(
+                name, fire=fire.timestamp(), then=then.timestamp(), latest=latest.timestamp(), every=every
+            )
         self._watch.answered()
-        if claim is None and (left := self._claims.next_in(definition.name)) <= min(every / 4, EARLY_SECONDS):
-            self._sleep(left)
-            claim = self._claims.claim(definition.name, every=every)
         return claim
 
     def _claim_lost(self, definition: JobDefinition) -> ClaimLike | None:
@@ -142,7 +163,7 @@ class Turns:
     def _seconds_left(self, definition: JobDefinition) -> float:
         """Return how long it is until the job's own time, by which a turn may come too early; 0 when it has come."""
         if definition.cron is not None:
-            return min((self._fires[definition.name] - datetime.now(UTC)).total_seconds(), LONGEST_PAUSE_SECONDS)
+            return min((self._fires[definition.name] - self._wall()).total_seconds(), LONGEST_PAUSE_SECONDS)
         return 0.0 if definition.once else self._due[definition.name] - self._clock()
 
     def _take_here(self, definition: JobDefinition) -> float:
@@ -164,8 +185,7 @@ class Turns:
         if (rest := self._rest_left(definition)) > 0:
             return min(rest, LONGEST_PAUSE_SECONDS)
         try:
-            claim = self._claims.claim(definition.name, every=definition.claim_seconds())
-            self._watch.answered()
+            claim = self._claim(definition)
             if claim is not None:
                 self._run_claimed(definition, claim)
             pause = self._claims.next_in(definition.name) if definition.cron is None else self._cron_pause(definition)
@@ -252,7 +272,7 @@ class Turns:
     def _cron_pause(self, definition: JobDefinition) -> float:
         """Return the seconds until a cron job's next run, at most a minute, since the clock may be set."""
         assert definition.cron is not None
-        now = datetime.now(UTC)
+        now = self._wall()
         self._fires[definition.name] = fires = definition.cron.next_after(now)
         return min((fires - now).total_seconds(), LONGEST_PAUSE_SECONDS)
 

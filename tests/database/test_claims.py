@@ -5,11 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from settings.database.claims import Claim
+from settings.database.claims import Claim, Claims
 from settings.database.migrations import MigrationManager
 from tests.database.claiming import claimed, claims_of, shift
 
@@ -124,6 +125,50 @@ def test_a_moment_a_little_ahead_is_no_wrong_clock(engine: Engine) -> None:
         with engine.begin() as connection:
             connection.execute(text(f"UPDATE worker_runs SET due_at = 0, lease_until = lease_until + {seconds}"))
         assert (claims.claim("job", every=60) is None) == believed
+
+
+def _fire(claims: Claims, moment: float, job: str = "job") -> Claim | None:
+    return claims.claim_fire(job, fire=moment, then=moment + 3600, latest=moment + 3 * 3600, every=1800)
+
+
+@pytest.mark.parametrize("late", [0, 0.7, 2000, 4000])
+def test_a_moment_of_a_line_is_claimed_once(engine: Engine, late: float) -> None:
+    """However late another process comes, and however the run ended; an earlier moment is past, a later one is free."""
+    first, second = claims_of(engine, "one"), claims_of(engine, "two")
+    moment = float(int(time.time()) - late)
+    claim = _fire(first, moment)
+    assert claim is not None
+    assert claim.lease_seconds == 60
+    claim.finish("failed", 0.01)
+    assert [_fire(second, moment - 3600), _fire(second, moment), _fire(first, moment)] == [None] * 3
+    assert second.history()[0]["due_at"] == moment + 3600
+    assert _fire(second, moment + 3600)
+
+
+@pytest.mark.parametrize("wrong", [-7200, 7200])
+def test_a_moment_of_a_line_is_the_same_for_a_wrong_clock(engine: Engine, wrong: float) -> None:
+    """A process that is early runs it for all, and one that is late leaves it, also where the database's is wrong."""
+    first, second = claims_of(engine, "one"), claims_of(engine, "two")
+    moment = time.time() + wrong
+    claim = _fire(first, moment)
+    assert claim is not None
+    claim.finish("ok", 0.01)
+    assert _fire(second, moment) is None
+
+
+def test_a_moment_far_ahead_holds_no_line_up(engine: Engine) -> None:
+    """A claim by a clock that was a year ahead, or by an interval that the job had once, is not believed."""
+    claims, year, moment = claims_of(engine), 365 * 86400, time.time()
+    for job, claim in (
+        ("by a clock", _fire(claims, moment + year, job="by a clock")),
+        ("by an interval", claims.claim("by an interval", every=year)),
+    ):
+        assert claim is not None
+        claim.finish("ok", 0.01)
+        true = _fire(claims, moment, job=job)
+        assert true is not None
+        true.finish("ok", 0.01)
+        assert _fire(claims, moment, job=job) is None
 
 
 def test_the_history_tells_how_runs_ended(engine: Engine) -> None:

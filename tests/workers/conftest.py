@@ -53,6 +53,11 @@ class FakeClaims:
             raise self.error
         return FakeClaim(job, self)
 
+    def claim_fire(self, job: str, *, fire: float, then: float, latest: float, every: float) -> FakeClaim:
+        """Grant it."""
+        assert fire < then < latest
+        return self.claim(job, every=every)
+
     def take_over(self, job: str, *, every: float) -> FakeClaim | None:
         """Know of no dead owner."""
         raise AssertionError(f"{job} has no open run to be taken over, every {every} s")

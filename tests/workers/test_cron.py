@@ -66,6 +66,16 @@ def test_next_is_after_and_nothing_lies_between(line: str, moment: datetime) -> 
     assert cron.interval_seconds(moment) == (cron.next_after(fires) - fires).total_seconds()
 
 
+@given(st.sampled_from(["* * * * *", "*/7 3 * * 1-5", "0,1 0 1 * *", "30 2 1,15 * 0", "0 0 29 2 *"]), moments)
+def test_last_is_before_and_nothing_lies_between(line: str, moment: datetime) -> None:
+    """The last instant is not in the future, the line fired at it, and the next one is beyond the moment."""
+    cron = Cron(line)
+    fired = cron.last_before(moment)
+    assert fired <= moment < cron.next_after(fired)
+    assert cron.next_after(fired - timedelta(seconds=1)) == fired
+    assert cron.last_before(fired) == fired
+
+
 @given(st.sampled_from(["*/7 * * * *", "0,5 0 * * *", "0 3 * * 1-5"]), moments, st.floats(-29, 29))
 def test_gap_is_the_same_for_clocks_that_differ(line: str, moment: datetime, skew: float) -> None:
     """A process whose clock is half a minute off sees the same gap from a run to the next."""

@@ -23,8 +23,8 @@ def test_defaults() -> None:
     assert _define(cron="0 3 * * *").jitter == 1
 
 
-def test_claim_holds_for_an_interval_or_half_a_gap() -> None:
-    """A job with an interval is claimed on its grid; a daily one for half a day, by each process's own clock."""
+def test_lease_is_bounded_by_an_interval_or_half_a_gap() -> None:
+    """So that a lease is over before the next run: an interval's or, of a crontab line, half the gap's."""
     assert _define(every=30).claim_seconds() == 30
     assert _define(cron="0 3 * * *").claim_seconds() <= 12 * 3600
     assert _define(cron="* * * * *").claim_seconds() == pytest.approx(30)
