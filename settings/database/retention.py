@@ -80,8 +80,11 @@ class Retention:
 
     def _delete_batch(self, table: Table, old: ColumnElement[bool], batch: int) -> int:
         engine = self._engine()
-        row: ColumnElement[Any] = literal_column("rowid" if engine.dialect.name == "sqlite" else "ctid")
-        keys: list[ColumnElement[Any]] = [*table.primary_key.columns] or [row]
+        # a ctid is a place in one partition, and each of them has it
+        place = ("rowid",) if engine.dialect.name == "sqlite" else ("tableoid", "ctid")
+        keys: list[ColumnElement[Any]] = [*table.primary_key.columns] or [literal_column(name) for name in place]
         chosen = select(*keys).select_from(table).where(old).limit(batch)
+        # `old` once more: a row may have been refreshed since it was chosen
+        statement = delete(table).where(tuple_(*keys).in_(chosen), old)
         with single_statement(engine).begin() as connection:
-            return connection.execute(delete(table).where(tuple_(*keys).in_(chosen))).rowcount
+            return connection.execute(statement).rowcount

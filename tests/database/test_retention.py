@@ -1,6 +1,7 @@
 """What is old goes, in bounded batches; what is young, open or nobody's rule stays."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import Column, DateTime, Engine, Integer, MetaData, Table, event
 from settings.database.migrations import MigrationManager
 from settings.database.retention import Retention
 from settings.database.tables import performance_alerts, process_snapshots, worker_runs
+from tests.servers import wait_until
 
 NOW = datetime.now(UTC)
 
@@ -89,6 +91,49 @@ def test_rules_of_the_application_are_applied(engine: Engine, aware: bool) -> No
     retention.add("keyless", days=3, column="at")
     assert retention.run() == {"worker_runs": 0, "process_snapshots": 0, "keyed": 1, "keyless": 2}
     assert (count(engine, keyed), count(engine, keyless)) == (2, 1)
+
+
+def test_young_rows_of_a_partition_stay(postgres_url: str, open_database: Callable[..., Any]) -> None:
+    """In a partitioned table without a key a row of today stands at the same place as an old one, and is not it."""
+    engine: Engine = open_database(url=postgres_url).engine
+    MigrationManager(engine).ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE visits (created_at TIMESTAMPTZ, n INT) PARTITION BY RANGE (created_at)"))
+        for name, bounds in (("old", "(MINVALUE) TO ('2026-01-01')"), ("young", "('2026-01-01') TO (MAXVALUE)")):
+            connection.execute(text(f"CREATE TABLE visits_{name} PARTITION OF visits FOR VALUES FROM {bounds}"))
+        for n in range(5):
+            rows = [{"at": datetime(2020, 1, 1, tzinfo=UTC), "n": n}, {"at": NOW, "n": n}]
+            connection.execute(text("INSERT INTO visits VALUES (:at, :n)"), rows)
+    retention = Retention(lambda: engine)
+    retention.add("visits", days=7)
+    assert retention.run()["visits"] == 5
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT min(created_at), count(*) FROM visits")).one() == (NOW, 5)
+
+
+def test_a_row_that_is_refreshed_meanwhile_stays(postgres_url: str, open_database: Callable[..., Any]) -> None:
+    """What was old when the batch was chosen, and is young when its turn comes, is not deleted."""
+    engine: Engine = open_database(url=postgres_url).engine
+    MigrationManager(engine).ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE carts (id INT PRIMARY KEY, created_at TIMESTAMPTZ)"))
+        connection.execute(text("INSERT INTO carts VALUES (1, '2020-01-01')"))
+    retention = Retention(lambda: engine)
+    retention.add("carts", days=7)
+    with ThreadPoolExecutor(1) as threads:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE carts SET created_at = now()"))
+            cleanup = threads.submit(retention.run)
+            wait_until(lambda: _waiting(engine) == 1, what="the deletion to wait for the row")
+        assert cleanup.result(10)["carts"] == 0
+
+
+def _waiting(engine: Engine) -> int:
+    with engine.connect() as connection:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(connection.execute(waiting).scalar_one())
 
 
 def test_a_rule_that_fails_does_not_stop_the_others(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
