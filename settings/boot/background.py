@@ -55,7 +55,13 @@ def assemble_workers(boot: Boot) -> None:
 
 def _keep_records(boot: Boot) -> None:
     services, name, within = boot.services, boot.settings.app.name, boot.services.database.within
-    services.claims = Claims(lambda: services.engine, app_name=name, owner=services.process_name, within=within)
+    services.claims = Claims(
+        lambda: services.engine,
+        app_name=name,
+        owner=services.process_name,
+        within=within,
+        spare=lambda: services.database.spare_engine,
+    )
     services.alerts = Alerts(lambda: services.engine)
     services.retention = Retention(lambda: services.engine)
     services.snapshots = Snapshots(lambda: services.engine, app_name=name, within=within)

@@ -79,6 +79,8 @@ class Claims:
         app_name: First half of every key, so that two applications may share a database.
         owner: Returns the name of this process, such as `host:pid:token`; a forked child has its own.
         within: Lets all questions of a with block end after so many seconds; without it a frozen server is waited for.
+        spare: Returns an engine for heartbeats that does not wait for connections which the jobs hold; `engine` itself
+            when None.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class Claims:
         app_name: str,
         owner: Callable[[], str],
         within: Callable[[float], AbstractContextManager[object]] = nullcontext,
+        spare: Callable[[], Engine] | None = None,
     ) -> None:
         self._engine, self._app_name, self._owner, self._within = engine, app_name, owner, within
+        self._spare = spare or engine
 
     def claim(self, job: str, *, every: float) -> Claim | None:
         """Return the right to run `job` now, or None when it is not due or another process runs it.
@@ -151,7 +155,8 @@ class Claims:
     def prolong(self, claim: Claim) -> bool:
         """Move the end of a lease that is still this process's."""
         until = self._now() + claim.lease_seconds
-        return self._run(self._mine(claim).values(lease_until=until).returning(_w.runs)) is not None
+        longer = self._mine(claim).values(lease_until=until).returning(_w.runs)
+        return self._run(longer, self._spare()) is not None
 
     def release(self, claim: Claim, outcome: str, duration_seconds: float, error: str) -> None:
         """End a lease that is still this process's, with the run's history.
@@ -212,9 +217,10 @@ class Claims:
         row = insert.values(app_name=self._app_name, job=job).on_conflict_do_nothing()
         return self._run(row.returning(_w.runs)) is not None
 
-    def _run(self, statement: Executable) -> int | None:
+    def _run(self, statement: Executable, engine: Engine | None = None) -> int | None:
         """Run one statement in a transaction of its own and return the number of the run, or None."""
-        with self._within(LONGEST_ANSWER_SECONDS), single_statement(self._engine()).begin() as connection:
+        engine = single_statement(engine or self._engine())
+        with self._within(LONGEST_ANSWER_SECONDS), engine.begin() as connection:
             run: int | None = connection.execute(statement).scalar()
         return run
 

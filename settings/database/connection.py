@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, NullPool, create_engine
 
 from settings.backoff import Deadline, backoff_seconds, pause_before_retry
 from settings.database.config import DatabaseConfig, DatabaseType
@@ -20,6 +20,9 @@ from settings.forks import watch_forks
 from settings.problems import Diagnosis, mask_urls
 
 log = logging.getLogger(__name__)
+POOL_OPTIONS = frozenset(
+    {"pool_size", "max_overflow", "pool_timeout", "pool_recycle", "pool_pre_ping", "pool_use_lifo"}
+)
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 
 
@@ -92,6 +95,7 @@ class SmartConnectionManager:
         self._stop, self._jitter = stop or threading.Event(), jitter
         self.watchdog = Watchdog(settings.timeout)
         self.result = NOT_CONNECTED
+        self._spare: Engine | None = None
         self._swapping = threading.Lock()
         watch_forks(self)
 
@@ -136,6 +140,21 @@ class SmartConnectionManager:
         config = self.result.config or self._configured()
         return {} if config is None or not config.is_valid else self._connector(config).options(config)
 
+    def spare_engine(self) -> Engine | None:
+        """Return an engine on the database in use that waits for no place in the pool; None before a connect.
+
+        It connects for each use and keeps nothing. A memory database is one connection, and has its own engine only.
+        """
+        with self._swapping:
+            engine, config = self.result.engine, self.result.config
+            if engine is None or config is None or config.is_memory:
+                return engine
+            if self._spare is None:
+                connector = self._connector(config)
+                options = {name: each for name, each in connector.options(config).items() if name not in POOL_OPTIONS}
+                self._spare = create_engine(connector.url(config), poolclass=NullPool, **options)
+            return self._spare
+
     def before_fork(self) -> None:
         """Take the lock, so that no engine is half swapped."""
         self._swapping.acquire()
@@ -150,7 +169,7 @@ class SmartConnectionManager:
 
     def _put(self, result: ConnectionResult) -> ConnectionResult:
         with self._swapping:
-            earlier, self.result = self.result, result
+            earlier, self.result, self._spare = self.result, result, None
         if earlier.engine is not None and earlier.engine is not result.engine:
             earlier.engine.dispose()
         return result

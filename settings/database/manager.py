@@ -75,6 +75,16 @@ class DatabaseManager:
             raise BootstrapError("DATABASE_URL", result.target, result.diagnosis or NOT_CONFIGURED)
         return result.engine
 
+    @property
+    def spare_engine(self) -> Engine:
+        """An engine on the database in use that waits for no place in the pool, and connects for each use.
+
+        Raises:
+            BootstrapError: When the database cannot be used.
+        """
+        engine = self.engine
+        return self._connections.spare_engine() or engine
+
     @contextmanager
     def session_scope(self) -> Iterator[Session]:
         """A session of its own for a piece of work: committed at the end, rolled back on an exception, returned."""

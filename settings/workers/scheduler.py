@@ -104,6 +104,9 @@ class Workers:
     ) -> F | Callable[[F], F]:
         """Register a periodic job, as a decorator or by a call, before or after `start()`.
 
+        On SQLite a write transaction that is open for a minute, or the interval where that is shorter, keeps the job's
+        own lease from being prolonged, and another process may run it again: write in shorter ones.
+
         Args:
             function: Takes no arguments; may be a coroutine function.
             every: Seconds between runs.

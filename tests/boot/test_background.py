@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bootstrap import bootstrap
@@ -30,6 +31,22 @@ def test_claims_and_snapshots_do_not_wait_for_a_frozen_database(
                 question()
             assert time.monotonic() - begin < 3  # libpq counts a connect in whole seconds, two at the least
         own_postgres.thaw()
+
+
+@pytest.mark.parametrize("kind", ["file", "postgresql"])
+def test_lease_is_kept_while_the_job_has_the_only_connection(
+    kind: str, request: pytest.FixtureRequest, working_directory: Path
+) -> None:
+    """A job that reads for long keeps its place in the pool, and its run is not another's for that."""
+    url = request.getfixturevalue("postgres_url") if kind == "postgresql" else "sqlite:///app.db"
+    environ = {"DATABASE_URL": url, "DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0"}
+    with bootstrap(Flask(__name__), settings=load_settings(environ={**environ, "DATABASE_POOL_TIMEOUT": "0.1"})) as up:
+        claim = up.claims.claim("job", every=60)
+        assert claim is not None
+        with up.database.session() as session:
+            session.execute(text("SELECT count(*) FROM worker_runs")).scalar_one()
+            assert claim.heartbeat()
+        claim.finish("ok", 1)
 
 
 def test_dead_broker_is_one_line(working_directory: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -140,7 +140,13 @@ def test_a_frozen_database_is_away(
     monkeypatch.setattr("settings.database.claims.LONGEST_ANSWER_SECONDS", 0.3)
     database = open_database(url=own_postgres.new_database())
     MigrationManager(database.engine).ensure_tables_exist()
-    claims = Claims(lambda: database.engine, app_name="app", owner=lambda: "one", within=database.within)
+    claims = Claims(
+        lambda: database.engine,
+        app_name="app",
+        owner=lambda: "one",
+        within=database.within,
+        spare=lambda: database.spare_engine,
+    )
     claim = claimed(claims)
     own_postgres.freeze()
     for question in (claim.heartbeat, lambda: claims.next_in("job"), lambda: claims.claim("job", every=60)):

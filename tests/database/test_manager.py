@@ -1,6 +1,7 @@
 """The engine and the sessions of an application, on every kind of database."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,35 @@ def test_reconnect_leaves_the_fallback(open_database: Open, tmp_path: Path, work
     assert database.engine is not earlier
     assert str(database.session.get_bind().engine.url).endswith("/data/app.db")
     database.remove_session()
+
+
+def test_spare_engine_needs_no_place_in_the_pool(open_database: Open, each_url: str) -> None:
+    """It answers while the one place is taken, keeps nothing afterwards, and is one engine, with our manners."""
+    database = open_database(url=each_url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    with database.engine.connect():
+        assert _number(database.spare_engine, "SELECT 40 + 2") == 42
+    assert database.spare_engine is database.spare_engine
+    assert (database.spare_engine is database.engine) is (each_url == "sqlite:///:memory:")
+    if database.engine.dialect.name == "sqlite":
+        assert _number(database.spare_engine, "PRAGMA foreign_keys") == 1
+    else:
+        ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tests'"
+        wait_until(lambda: _number(database.engine, ours) == 1, what="the connection to be closed")
+
+
+def test_spare_engine_follows_a_reconnect_and_a_fork(open_database: Open, working_directory: Path) -> None:
+    """It is on the database in use, as the engine is."""
+    folder = working_directory / "data"
+    folder.write_text("in the way")
+    database = open_database(url="sqlite:///data/app.db", fallback_url="sqlite:///fallback.db")
+    assert str(database.spare_engine.url).endswith("/fallback.db")
+    folder.unlink()
+    assert database.reconnect().success
+    assert str(database.spare_engine.url).endswith("/data/app.db")
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _number(database.spare_engine, "SELECT 42") == 42 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_follower_that_fails_does_not_stop_the_others(
