@@ -133,14 +133,26 @@ class Watch:
         self.overran = self.lost = False
 
     def __enter__(self) -> Self:
-        if self._claim is not None:
-            threading.Thread(target=self._keep, args=(self._claim,), name=f"lease-{self._name}", daemon=True).start()
-        if self._timeout is not None:
-            threading.Thread(target=self._limit, args=(self._timeout,), name=f"limit-{self._name}", daemon=True).start()
+        """Begin to watch.
+
+        Raises:
+            RuntimeError: No more threads can be had; none of the watch's goes on.
+        """
+        try:
+            if self._claim is not None:
+                self._start("lease", self._keep, self._claim)
+            if self._timeout is not None:
+                self._start("limit", self._limit, self._timeout)
+        except RuntimeError:
+            self._ended.set()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._ended.set()
+
+    def _start(self, kind: str, watch: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=watch, args=arguments, name=f"{kind}-{self._name}", daemon=True).start()
 
     def _keep(self, claim: ClaimLike) -> None:
         failures, pause = 0, claim.lease_seconds / BEATS_PER_LEASE

@@ -10,6 +10,7 @@ from math import inf
 from settings.backoff import ceiling_seconds
 from settings.workers.board import Board
 from settings.workers.claiming import ClaimLike, ClaimsLike, ClaimsWatch
+from settings.workers.diagnosis import described
 from settings.workers.jobs import JobDefinition
 from settings.workers.runs import Runner, RunResult, Watch
 
@@ -237,8 +238,12 @@ class Turns:
             timeout=definition.timeout,
             on_overrun=lambda: self._board.change(name, state="overrunning"),
         )
-        with watch:
-            result = self._runner.run(name, definition.function)
+        try:
+            with watch:
+                result = self._runner.run(name, definition.function)
+        except RuntimeError as error:  # of the watch: what the function raises is in the result
+            logger.error("Worker %s cannot be watched and is not run: %s", name, described(error))  # noqa: TRY400 - the reason says it all, the traceback is this line
+            result = RunResult("failed", 0.0, described(error), error)
         return self._note(definition, _late(result, definition.timeout) if watch.overran else result)
 
     def _note(self, definition: JobDefinition, result: RunResult) -> RunResult:

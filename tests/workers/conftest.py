@@ -136,3 +136,15 @@ def claims_of(database: DatabaseManager, owner: str) -> Claims:
 def threads_named(*beginnings: str) -> list[str]:
     """Return the names of the living threads that begin with one of these."""
     return [each.name for each in threading.enumerate() if each.name.startswith(beginnings)]
+
+
+def no_more_threads(monkeypatch: pytest.MonkeyPatch, *beginnings: str) -> None:
+    """Let the threads whose names begin so fail to start, as they do at the limit of a process."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith(beginnings):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)

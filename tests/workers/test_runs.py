@@ -8,7 +8,7 @@ import pytest
 
 from settings.workers.runs import Watch
 from tests.servers import wait_until
-from tests.workers.conftest import threads_named
+from tests.workers.conftest import no_more_threads, threads_named
 
 
 class _Lease:
@@ -79,3 +79,13 @@ def test_limit_is_reported_once() -> None:
         assert reported.wait(5)
     assert (fast.overran, overran, slow.overran) == (False, [], True)
     wait_until(lambda: threads_named("limit-") == [])
+
+
+@pytest.mark.parametrize("refused", ["lease-", "limit-"])
+def test_watch_that_cannot_begin_leaves_nothing(refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no more threads can be had, none of its own goes on to keep the lease for ever."""
+    no_more_threads(monkeypatch, refused)
+    claim = _Lease(True)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        Watch("job", claim=claim, timeout=30, on_overrun=lambda: None).__enter__()
+    wait_until(lambda: threads_named("lease-", "limit-") == [])

@@ -14,7 +14,7 @@ from settings.workers.context import ApplicationContextManager
 from settings.workers.jobs import define_job
 from settings.workers.runs import Runner
 from settings.workers.turns import Turns
-from tests.workers.conftest import FakeClaims, Open, claims_of
+from tests.workers.conftest import FakeClaims, Open, claims_of, no_more_threads
 
 
 class _Table:
@@ -206,6 +206,23 @@ def test_end_of_a_run_keeps_another_engine_waiting_for_a_minute_at_most() -> Non
     assert table.turns.run_due("job") is None
     assert (table.ran, table.now) == (1, 60)
     assert table.board.status("job").detail.startswith("waits")
+
+
+@pytest.mark.parametrize("refused", ["lease-", "limit-"])
+def test_run_that_cannot_be_watched_is_given_back(
+    open_database: Open, refused: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When no more threads can be had the run is noted as failed, aloud, and the claim is free for the next one."""
+    table = _Table(claims_of(open_database(), "a"))
+    table.job(every=3600, once=True, timeout=60)
+    with monkeypatch.context() as short:
+        no_more_threads(short, refused)
+        table.take()
+    assert table.ran == 0
+    (row,) = claims_of(open_database(), "b").history()
+    assert (row["outcome"], row["lease_until"], row["error"]) == ("failed", 0, "RuntimeError: can't start new thread")
+    assert (table.board.status("job").state, table.board.status("job").failures) == ("idle", 1)
+    assert caplog.messages == ["Worker job cannot be watched and is not run: RuntimeError: can't start new thread"]
 
 
 def test_tick_that_comes_a_moment_early_waits_for_its_time() -> None:
