@@ -44,7 +44,7 @@ class OwnSnapshot:
         if self._written_by != os.getpid() or not self._database_answers():
             return
         if services.database.ping(LAST_WORDS_SECONDS).status is not HealthStatus.UNHEALTHY:
-            services.snapshots.forget(services.process_name())
+            services.snapshots.forget(services.process_name(), LAST_WORDS_SECONDS)
 
     def _database_answers(self) -> bool:
         database = self._services.health.latest().get("database")

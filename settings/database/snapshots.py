@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from settings.database.clock import database_now
 from settings.database.storable import storable
 from settings.database.tables import process_snapshots
-from settings.database.writing import single_statement
+from settings.database.writing import impatient, single_statement
 
 LONGEST_WRITE_SECONDS = 5.0
 _s = process_snapshots.c
@@ -77,8 +77,13 @@ class Snapshots:
         with engine.connect() as connection:
             return [Snapshot(**row) for row in connection.execute(wanted).mappings()]
 
-    def forget(self, process: str) -> None:
-        """Delete the row of a process that ends."""
+    def forget(self, process: str, seconds: float = LONGEST_WRITE_SECONDS) -> None:
+        """Delete the row of a process that ends; raises what the database raises, `seconds` later at the most."""
         own = (_s.app_name == self._app_name) & (_s.process == process)
-        with single_statement(self._engine()).begin() as connection:
+        with (
+            self._within(seconds),
+            single_statement(self._engine()).connect() as connection,
+            impatient(connection, seconds),
+            connection.begin(),
+        ):
             connection.execute(delete(process_snapshots).where(own))

@@ -1,5 +1,8 @@
 """A process tells of itself while it serves, and takes that back when it ends."""
 
+import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 
 from bootstrap import Services, bootstrap
 from settings.boot.own_snapshot import OwnSnapshot
@@ -40,6 +44,19 @@ def test_who_wrote_nothing_takes_nothing_back(services: Services) -> None:
     """A process that never served has no row, even where another object wrote one."""
     OwnSnapshot(services).write()
     OwnSnapshot(services).forget()
+    assert _processes(services) == [services.process_name()]
+
+
+def test_a_lock_does_not_keep_the_process(services: Services) -> None:
+    """A row that another's transaction keeps from being deleted is left to the cleanup, after the last words' time."""
+    snapshot = OwnSnapshot(services)
+    snapshot.write()
+    with contextlib.closing(sqlite3.connect("app.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        with pytest.raises(DBAPIError):
+            snapshot.forget()
+        assert time.monotonic() - begin < 2  # a statement waits 5 s for a lock
     assert _processes(services) == [services.process_name()]
 
 

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from settings.database.migrations import MigrationManager
 from settings.database.snapshots import Snapshots
@@ -74,3 +76,27 @@ def test_an_ended_process_is_forgotten(engine: Engine) -> None:
     snapshots.forget("a")
     assert [each.process for each in other.read(1000)] == ["a"]
     assert [each.process for each in snapshots.read(1000)] == ["b"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_who_ends_waits_for_nobodys_lock(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, open_database: Callable[..., Any]
+) -> None:
+    """A row that cannot be deleted soon stays; the connection is as patient as before in what comes after."""
+    url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite:///{tmp_path}/app.db"
+    database, other = open_database(url=url), open_database(url=url)
+    MigrationManager(database.engine).ensure_tables_exist()
+    snapshots = Snapshots(lambda: database.engine, app_name="app", within=database.within)
+    snapshots.write("a", "host", 1, {})
+    lock = text("LOCK TABLE process_snapshots" if kind == "postgresql" else "UPDATE process_snapshots SET pid = 2")
+    with other.engine.connect() as holder:
+        holder.execute(lock)
+        begin = time.monotonic()
+        with pytest.raises(DBAPIError):
+            snapshots.forget("a", 0.1)
+        assert time.monotonic() - begin < 2
+    if kind == "sqlite":
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 5000
+    snapshots.forget("a", 0.1)
+    assert snapshots.read(60) == []
