@@ -62,8 +62,8 @@ def _keep_records(boot: Boot) -> None:
         within=within,
         spare=lambda: services.database.spare_engine,
     )
-    services.alerts = Alerts(lambda: services.engine)
-    services.retention = Retention(lambda: services.engine)
+    services.alerts = Alerts(lambda: services.engine, within=within)
+    services.retention = Retention(lambda: services.engine, within=within)
     services.snapshots = Snapshots(lambda: services.engine, app_name=name, within=within)
 
 

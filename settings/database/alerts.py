@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 _a = performance_alerts.c
 SEVERITIES = ("low", "medium", "high", "critical")
 STATUSES = ("active", "acknowledged", "resolved")
+LONGEST_ANSWER_SECONDS = 30.0
+"""A statement that takes longer waits on a connection that is frozen: a job that runs it fails, and is run again."""
 
 Row = Mapping[str, Any]
 """One alert: the columns of the table by name."""
@@ -26,10 +29,16 @@ class Alerts:
 
     Args:
         engine: Returns the engine in use.
+        within: Lets all statements of a with block end after so many seconds; without it a frozen server is waited for.
     """
 
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        *,
+        within: Callable[[float], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._engine, self._within = engine, within
         self._subscribers: list[Callable[[Row], object]] = []
 
     def subscribe(self, callback: Callable[[Row], object]) -> None:
@@ -87,7 +96,7 @@ class Alerts:
             raise ValueError(f"status {status!r} is none of open, {', '.join(STATUSES)}")
         elif status is not None:
             wanted = wanted.where(_a.status == status)
-        with self._engine().connect() as connection:
+        with self._within(LONGEST_ANSWER_SECONDS), self._engine().connect() as connection:
             return [dict(row) for row in connection.execute(wanted).mappings()]
 
     def acknowledge(self, id: int, by: str) -> bool:  # noqa: A002 - the name of the column
@@ -120,11 +129,11 @@ class Alerts:
                 "updated_at": moment,
             },
         )
-        with single_statement(engine).begin() as connection:
+        with self._within(LONGEST_ANSWER_SECONDS), single_statement(engine).begin() as connection:
             return dict(connection.execute(statement.returning(*performance_alerts.c)).mappings().one())
 
     def _update(self, where: ColumnElement[bool], values: Mapping[str, object]) -> int:
-        with single_statement(self._engine()).begin() as connection:
+        with self._within(LONGEST_ANSWER_SECONDS), single_statement(self._engine()).begin() as connection:
             return connection.execute(update(performance_alerts).where(where).values(**values)).rowcount
 
     def _tell(self, row: Row) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from settings.database.writing import single_statement
 
 log = logging.getLogger(__name__)
 BATCH = 1000
+LONGEST_BATCH_SECONDS = 600.0
+"""Enough to read a large table without an index; who waits longer waits on a connection that is frozen."""
 STALE_RUN_SECONDS = 30 * 86400.0
 STALE_SNAPSHOT_SECONDS = 3600.0
 _a, _w, _s = performance_alerts.c, worker_runs.c, process_snapshots.c
@@ -23,10 +26,16 @@ class Retention:
 
     Args:
         engine: Returns the engine in use.
+        within: Lets all statements of a with block end after so many seconds; without it a frozen server is waited for.
     """
 
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        *,
+        within: Callable[[float], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._engine, self._within = engine, within
         self._rules: dict[str, tuple[str, int]] = {}
 
     def add(self, table: str, *, days: int, column: str = "created_at") -> None:
@@ -65,7 +74,8 @@ class Retention:
         return deleted
 
     def _apply(self, name: str, column: str, days: int) -> int:
-        table = Table(name, MetaData(), autoload_with=self._engine())
+        with self._within(LONGEST_BATCH_SECONDS):
+            table = Table(name, MetaData(), autoload_with=self._engine())
         before = datetime.now(UTC) - timedelta(days=days)
         aware = bool(getattr(table.c[column].type, "timezone", False))
         return self._delete(table, table.c[column] < (before if aware else before.replace(tzinfo=None)), BATCH)
@@ -86,5 +96,5 @@ class Retention:
         chosen = select(*keys).select_from(table).where(old).limit(batch)
         # `old` once more: a row may have been refreshed since it was chosen
         statement = delete(table).where(tuple_(*keys).in_(chosen), old)
-        with single_statement(engine).begin() as connection:
+        with self._within(LONGEST_BATCH_SECONDS), single_statement(engine).begin() as connection:
             return connection.execute(statement).rowcount

@@ -15,17 +15,24 @@ from settings.probe import HealthStatus
 from tests.servers import PostgresServer, free_port, wait_until
 
 
-def test_claims_and_snapshots_do_not_wait_for_a_frozen_database(
+def test_no_part_waits_for_ever_for_a_frozen_database(
     own_postgres: PostgresServer, working_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job of the fleet, and the one that looks after health, end soon and say so."""
+    """Claims, health, alerts and the cleanup give up and say so, each in its time; here all of it is short."""
     monkeypatch.setattr("settings.database.claims.LONGEST_ANSWER_SECONDS", 0.3)
     monkeypatch.setattr("settings.database.snapshots.LONGEST_WRITE_SECONDS", 0.3)
+    monkeypatch.setattr("settings.database.alerts.LONGEST_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("settings.database.retention.LONGEST_BATCH_SECONDS", 0.3)
     with bootstrap(
         Flask(__name__), settings=load_settings(environ={"DATABASE_URL": own_postgres.new_database()})
     ) as up:
         own_postgres.freeze()
-        for question in (lambda: up.claims.next_in("job"), lambda: up.snapshots.write("me", "here", 1, {})):
+        for question in (
+            lambda: up.claims.next_in("job"),
+            lambda: up.snapshots.write("me", "here", 1, {}),
+            lambda: up.alerts.resolve_stale("latency", 60),
+            up.retention.run,
+        ):
             begin = time.monotonic()
             with pytest.raises(DBAPIError):
                 question()
