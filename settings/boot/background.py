@@ -63,7 +63,12 @@ def _keep_records(boot: Boot) -> None:
         spare=lambda: services.database.spare_engine,
     )
     services.alerts = Alerts(lambda: services.engine, within=within)
-    services.retention = Retention(lambda: services.engine, within=within)
+    services.retention = Retention(
+        lambda: services.engine,
+        app_name=name,
+        snapshot_seconds=boot.settings.workers.health_interval,
+        within=within,
+    )
     services.snapshots = Snapshots(lambda: services.engine, app_name=name, within=within)
 
 

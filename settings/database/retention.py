@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, MetaData, Table, delete, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Engine, MetaData, Table, case, delete, func, literal_column, select, tuple_
 
 from settings.database.clock import database_now
 from settings.database.tables import now, performance_alerts, process_snapshots, worker_runs
@@ -17,7 +17,10 @@ BATCH = 1000
 LONGEST_BATCH_SECONDS = 600.0
 """Enough to read a large table without an index; who waits longer waits on a connection that is frozen."""
 STALE_RUN_SECONDS = 30 * 86400.0
-STALE_SNAPSHOT_SECONDS = 3600.0
+STALE_INTERVALS, LEAST_STALE_SECONDS = 3, 3600.0
+"""Who wrote no snapshot for so many intervals, and for so long, is dead."""
+LONGEST_INTERVAL_SECONDS = 86400.0
+"""Most that WORKERS_HEALTH_INTERVAL may be, and so another application's in the same database."""
 _a, _w, _s = performance_alerts.c, worker_runs.c, process_snapshots.c
 
 
@@ -26,6 +29,8 @@ class Retention:
 
     Args:
         engine: Returns the engine in use.
+        app_name: The application whose processes write a snapshot each `snapshot_seconds`.
+        snapshot_seconds: Its WORKERS_HEALTH_INTERVAL.
         within: Lets all statements of a with block end after so many seconds; without it a frozen server is waited for.
     """
 
@@ -33,9 +38,12 @@ class Retention:
         self,
         engine: Callable[[], Engine],
         *,
+        app_name: str = "app",
+        snapshot_seconds: float = 30.0,
         within: Callable[[float], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self._engine, self._within = engine, within
+        self._engine, self._app_name, self._within = engine, app_name, within
+        self._stale_seconds = max(LEAST_STALE_SECONDS, STALE_INTERVALS * snapshot_seconds)
         self._rules: dict[str, tuple[str, int]] = {}
 
     def add(self, table: str, *, days: int, column: str = "created_at") -> None:
@@ -61,7 +69,8 @@ class Retention:
         moment = database_now(self._engine().dialect.name)
         last = func.coalesce(_w.finished_at, _w.started_at)
         stale = (last < moment - STALE_RUN_SECONDS) & (_w.due_at < moment - STALE_RUN_SECONDS)
-        dead = _s.written_at < moment - STALE_SNAPSHOT_SECONDS
+        others = STALE_INTERVALS * LONGEST_INTERVAL_SECONDS
+        dead = _s.written_at < moment - case((_s.app_name == self._app_name, self._stale_seconds), else_=others)
         deleted = {
             worker_runs.name: self._delete(worker_runs, stale, BATCH),
             process_snapshots.name: self._delete(process_snapshots, dead, BATCH),

@@ -56,6 +56,15 @@ def test_lease_is_kept_while_the_job_has_the_only_connection(
         claim.finish("ok", 1)
 
 
+def test_cleanup_knows_how_often_a_process_tells_of_itself(working_directory: Path) -> None:
+    """A process that writes each two hours is not dead after three."""
+    with bootstrap(Flask(__name__), settings=load_settings(environ={"WORKERS_HEALTH_INTERVAL": "7200"})) as up:
+        up.snapshots.write("me", "here", 1, {})
+        with up.engine.begin() as connection:
+            connection.execute(text("UPDATE process_snapshots SET written_at = written_at - 10800"))
+        assert up.retention.run()["process_snapshots"] == 0
+
+
 def test_dead_broker_is_one_line(working_directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Calls are refused, health says so, and one line in the log, not one of each."""
     url = f"redis://127.0.0.1:{free_port()}/0"

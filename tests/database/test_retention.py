@@ -49,27 +49,32 @@ def test_old_resolved_alerts_are_deleted_in_batches(engine: Engine) -> None:
     assert count(engine, performance_alerts) == 3
 
 
-def test_stale_runs_and_dead_snapshots_go(engine: Engine) -> None:
-    """A job that nobody runs any more and a process that is silent for long are forgotten; the others are not."""
+def test_stale_runs_go(engine: Engine) -> None:
+    """A job that nobody runs any more is forgotten; the others are not."""
     with engine.begin() as connection:
         now = NOW.timestamp()
         for job, due, finished in (("gone", now - 90 * 86400, now - 90 * 86400), ("here", now, now - 90 * 86400),
                                    ("new", 0, None), ("killed", now - 90 * 86400, None)):  # fmt: skip
             run: dict[str, object] = {"app_name": "a", "job": job, "due_at": due, "finished_at": finished}
             connection.execute(worker_runs.insert().values(**run, started_at=finished or (due or None)))
-        for name, at in (("dead", now - 7200), ("alive", now)):
-            row: dict[str, object] = {
-                "app_name": "a",
-                "process": name,
-                "host": "h",
-                "pid": 1,
-                "written_at": at,
-                "body": {},
-            }
-            connection.execute(process_snapshots.insert().values(**row))
-    assert Retention(lambda: engine).run() == {"worker_runs": 2, "process_snapshots": 1}
+    assert Retention(lambda: engine).run() == {"worker_runs": 2, "process_snapshots": 0}
     with engine.connect() as connection:
         assert set(connection.execute(select(worker_runs.c.job)).scalars()) == {"here", "new"}
+
+
+@pytest.mark.parametrize(("interval", "left"), [(30, {"new", "other"}), (7200, {"new", "dead", "other"})])
+def test_snapshots_of_dead_processes_go(engine: Engine, interval: float, left: set[str]) -> None:
+    """Who is silent for three intervals, and an hour; of another application, which may write daily, three days."""
+    ages = (("app", "new", 60), ("app", "dead", 7000), ("shop", "other", 250000), ("shop", "gone", 270000))
+    with engine.begin() as connection:
+        for app_name, process, age in ages:
+            written_at = datetime.now(UTC).timestamp() - age
+            row = {"app_name": app_name, "process": process, "host": "h", "pid": 1, "written_at": written_at}
+            connection.execute(process_snapshots.insert().values(**row, body={}))
+    retention = Retention(lambda: engine, app_name="app", snapshot_seconds=interval)
+    assert retention.run()["process_snapshots"] == len(ages) - len(left)
+    with engine.connect() as connection:
+        assert set(connection.execute(select(process_snapshots.c.process)).scalars()) == left
 
 
 @pytest.mark.parametrize("aware", [True, False])
