@@ -44,9 +44,14 @@ class WorkersSettings(RoomSettings):
     grace: float = Field(10, ge=0, le=3600, description="seconds that running jobs may go on at the end")
     alert_retention_days: int = Field(30, ge=1, le=36500, description="days that resolved alerts are kept")
     latency_threshold_ms: float = Field(
-        1000, gt=0, le=3600000, description="a p95 in milliseconds above it raises an alert"
+        1000,
+        gt=0,
+        le=3600000,
+        description="a p95 in milliseconds above it, of 20 calls or more in an interval, raises an alert",
     )
-    error_rate_threshold: float = Field(0.05, gt=0, le=1, description="a share of 5xx above it raises an alert")
+    error_rate_threshold: float = Field(
+        0.05, gt=0, le=1, description="a share of 5xx above it, of 20 calls or more, raises an alert"
+    )
 
     @field_validator("engine")
     @classmethod

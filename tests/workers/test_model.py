@@ -7,6 +7,7 @@ import pytest
 
 from settings.problems import SettingsError
 from settings.workers.model import WorkersSettings
+from settings.workers.performance import LEAST_CALLS
 
 
 def test_defaults() -> None:
@@ -63,3 +64,9 @@ def test_no_secret_of_the_broker_is_shown() -> None:
     """Neither repr nor a problem shows the broker's password."""
     settings = WorkersSettings(broker_url="amqp://app:hidden@broker.example.com//")
     assert "hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["latency_threshold_ms", "error_rate_threshold"])
+def test_limits_tell_how_many_calls_they_need(name: str) -> None:
+    """Who waits for an alert after a few slow requests can read why there is none."""
+    assert f"of {LEAST_CALLS} calls or more" in str(WorkersSettings.model_fields[name].description)
