@@ -99,7 +99,8 @@ class Services:
 
         Args:
             function: The job, where this is not used as a decorator.
-            options: `every` or `cron`, `name`, `once`, `timeout`, `jitter`, `first`, as for `Workers.worker`.
+            options: `every` (30.0 by default) or `cron`, `name`, `once`, `timeout`, `jitter`, `first`, as for
+                `Workers.worker`.
         """
         return self.workers.worker(function, **options)
 

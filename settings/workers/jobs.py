@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from settings.workers.cron import Cron
 
 MAX_NAME = 200
+DEFAULT_EVERY_SECONDS = 30.0
 JITTER_SHARE = 0.05
 MAX_JITTER_SECONDS = 5.0
 
@@ -117,18 +118,18 @@ def define_job(
     first: float | None,
     backoff: bool = True,
 ) -> JobDefinition:
-    """Return a checked definition.
+    """Return a checked definition; without `every` and `cron` the job runs each 30 seconds.
 
     Raises:
         WorkerDefinitionError: Something about it cannot be right.
     """
     label = checked_name(function, name)
     checked_callable(label, function, arguments=False)
-    if (every is None) == (cron is None):
-        cause = "it has neither every nor cron" if every is None else "it has both every and cron"
-        raise WorkerDefinitionError(label, cause, 'give one: every=30.0 (seconds) or cron="0 3 * * *"')
-    if every is not None:
-        every = checked_seconds(label, "every", every)
+    if every is not None and cron is not None:
+        fix = 'give one: every=30.0 (seconds) or cron="0 3 * * *"'
+        raise WorkerDefinitionError(label, "it has both every and cron", fix)
+    if cron is None:
+        every = checked_seconds(label, "every", DEFAULT_EVERY_SECONDS if every is None else every)
     spread = min(JITTER_SHARE * every, MAX_JITTER_SECONDS) if every is not None else 1.0
     return JobDefinition(
         name=label,

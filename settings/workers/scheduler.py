@@ -109,7 +109,7 @@ class Workers:
 
         Args:
             function: Takes no arguments; may be a coroutine function.
-            every: Seconds between runs.
+            every: Seconds between runs; 30 where there is no `cron` either.
             cron: A crontab line in UTC instead, such as `0 3 * * *`.
             name: Unique in the application; the function's own by default.
             once: One process of the whole fleet runs it each time; False: each serving process does.

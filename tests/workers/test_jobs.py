@@ -41,7 +41,6 @@ def _generator() -> object:
         (lambda: None, {"name": " ", "every": 1}, "no usable name"),
         (lambda: None, {"name": "x" * 201, "every": 1}, "longer than 200"),
         (lambda: None, {"name": "a\0b", "every": 1}, "cannot be seen"),
-        (lambda: None, {"name": "x"}, "neither every nor cron"),
         (lambda: None, {"name": "x", "every": 1, "cron": "* * * * *"}, "both every and cron"),
         (lambda: None, {"name": "x", "every": 0}, "every=0 is no number of seconds"),
         (lambda: None, {"name": "x", "every": -1}, "every=-1"),
@@ -69,6 +68,22 @@ def test_job_that_cannot_be_right_is_refused(
     assert words in str(caught.value)
     assert caught.value.fix
     assert workers.jobs() == []
+
+
+def test_job_runs_each_half_minute_when_nothing_is_said(make_workers: MakeWorkers) -> None:
+    """With the decorator alone, with empty parentheses, or with a name."""
+    workers = make_workers()
+
+    @workers.worker
+    def bare() -> None: ...
+
+    @workers.worker()
+    def empty() -> None: ...
+
+    workers.worker(lambda: None, name="named")
+    assert [(job.name, job.schedule) for job in workers.jobs()] == [
+        ("bare", "every 30 s"), ("empty", "every 30 s"), ("named", "every 30 s"),
+    ]  # fmt: skip
 
 
 def test_name_is_taken_once(make_workers: MakeWorkers) -> None:
