@@ -1,13 +1,18 @@
 """The watchdog: cuts what outlives its deadline, once, and leaves the rest alone."""
 
+import gc
 import os
 import threading
+import time
 from math import inf
 
 import pytest
 
+from settings.database.connection import SmartConnectionManager
 from settings.database.deadline import Watchdog
-from tests.servers import wait_until
+from settings.database.model import DatabaseSettings
+from tests.proxy import TcpProxy
+from tests.servers import PostgresServer, wait_until
 
 
 class FakeLink:
@@ -110,3 +115,70 @@ def test_child_of_a_fork_watches_anew() -> None:
         os._exit(parents.cuts)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     wait_until(lambda: parents.cuts == 1)
+
+
+def test_operation_begun_on_the_watchdogs_own_thread_is_cut_at_once() -> None:
+    """The garbage collector may begin one in any line there; nobody else would end its wait, and the watch goes on."""
+    inner, link = FakeLink(), FakeLink()
+
+    def clock() -> float:
+        if threading.current_thread().name == "database-deadline":
+            watchdog.arm(inner, 60)
+            assert watchdog.disarm(inner)
+        return time.monotonic()
+
+    watchdog = Watchdog(clock=clock)
+    watchdog.arm(link, 0.01)
+    wait_until(lambda: link.cuts == 1, seconds=5)
+    assert inner.cuts > 0
+    assert watchdog.disarm(link)
+
+
+class Collects(FakeLink):
+    """Has garbage collected on the thread that cuts it."""
+
+    def cut(self) -> None:
+        """Collect."""
+        gc.collect()
+        super().cut()
+
+
+def test_leaked_connection_of_a_frozen_server_does_not_end_the_watch(postgres: PostgresServer, proxy: TcpProxy) -> None:
+    """The collector rolls it back on the watchdog's thread, where that waits for nothing."""
+    proxy.target = postgres.port
+    url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres"
+    manager = SmartConnectionManager(DatabaseSettings(url=url, wait=0, timeout=5))
+    engine = manager.connect().engine
+    assert engine is not None
+    leaked = [engine.connect()]
+    leaked[0].exec_driver_sql("SELECT 1")
+    leaked.append(leaked)  # type: ignore[arg-type] # a cycle, which only the collector ends
+    proxy.freeze()
+    del leaked
+    collects, link = Collects(), FakeLink()
+    manager.watchdog.arm(collects, 0)
+    wait_until(lambda: collects.cuts == 1, seconds=5)
+    manager.watchdog.arm(link, 0)
+    wait_until(lambda: link.cuts == 1, seconds=5)
+    manager.disconnect()
+
+
+def test_operation_goes_on_where_no_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has no deadline then, which is said once; the next operation tries again, and both are watched."""
+    watchdog, first, second = Watchdog(), FakeLink(), FakeLink()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        watchdog.arm(first, 0)
+        assert not watchdog.is_watching()
+        watchdog.arm(second, 60)
+    assert caplog.text.count("no deadline is kept") == 1
+    watchdog.disarm(second)
+    watchdog.arm(second, 60)
+    wait_until(lambda: first.cuts == 1, seconds=5)
+    assert watchdog.disarm(second) is False
