@@ -1,6 +1,7 @@
 """Forks from many threads at once, and things that come to be watched meanwhile."""
 
 import gc
+import logging
 import os
 import sys
 from pathlib import Path
@@ -120,6 +121,68 @@ def test_what_is_first_comes_before_all_others() -> None:
     watch_forks(old)
     watch_forks(young, first=True)
     assert _words_of_a_child(calls) == "before young,before old,child young,child old"
+
+
+def test_what_is_last_is_locked_last_and_mended_before_the_others() -> None:
+    """The log: whoever holds another lock may want it, and so may the hooks of a child."""
+    calls: list[str] = []
+    old, young, connection = _Notes("old", calls), _Notes("young", calls), _Notes("connection", calls)
+    watch_forks(old, last=True)
+    watch_forks(young)
+    watch_forks(connection, first=True)
+    words = "before connection,before young,before old,child connection,child old,child young"
+    assert _words_of_a_child(calls) == words
+    assert calls[3:] == ["parent old", "parent young", "parent connection"]
+
+
+class _Fails(_Notes):
+    """Fails in one of its hooks, after it has noted it."""
+
+    def __init__(self, hook: str, calls: list[str]) -> None:
+        super().__init__("failing", calls)
+        self.hook = hook
+
+    def _fail_in(self, hook: str) -> None:
+        if hook == self.hook:
+            raise OSError("too many open files")
+
+    def before_fork(self) -> None:
+        """Note it."""
+        super().before_fork()
+        self._fail_in("before")
+
+    def after_fork_in_parent(self) -> None:
+        """Note it."""
+        super().after_fork_in_parent()
+        self._fail_in("parent")
+
+    def after_fork_in_child(self) -> None:
+        """Note it, and what is logged once all is mended."""
+        super().after_fork_in_child()
+        logging.getLogger("settings.forks").addFilter(self._note)
+        self._fail_in("child")
+
+    def _note(self, record: logging.LogRecord) -> bool:
+        self._calls.append(record.getMessage())
+        return True
+
+
+@pytest.mark.parametrize("hook", ["before", "parent", "child"])
+def test_a_hook_that_fails_hinders_no_other(hook: str, caplog: pytest.LogCaptureFixture) -> None:
+    """All others are called, what failed is logged afterwards, and the next fork finds every lock free."""
+    calls: list[str] = []
+    failing, other = _Fails(hook, calls), _Notes("other", calls)
+    watch_forks(failing)
+    watch_forks(other)
+    words = "_Fails.after_fork_in_child failed; all other hooks of this fork were called [fork-hook-failed]"
+    child = ["child failing", "child other", *([words] if hook == "child" else [])]
+    for _ in range(2):
+        calls.clear()
+        assert _words_of_a_child(calls) == ",".join(["before failing", "before other", *child])
+        released = ["parent other", *(["parent failing"] if hook != "before" else [])]
+        assert calls == ["before failing", "before other", *released]
+    failing.hook = ""  # its traceback keeps it alive for longer than this test
+    assert caplog.text.count("OSError: too many open files") == 2 * (hook != "child")
 
 
 class _Asks(_Notes):

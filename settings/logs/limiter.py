@@ -153,7 +153,7 @@ class ErrorRateLimiter:
         self._clock, self._wall, self._describe, self._on_hold = clock, wall, describe, on_hold
         self._lock = threading.RLock()
         self._forget()
-        watch_forks(self)
+        watch_forks(self, last=True)
 
     def should_log(self, fingerprint: str, occurrence: object = "") -> bool:
         """Count one record and say whether it passes.
@@ -285,12 +285,10 @@ class ErrorRateLimiter:
                              about.example, about.where, about.level)  # fmt: skip
 
     def before_fork(self) -> None:
-        """Take the lock."""
-        self._lock.acquire()
+        """Take nothing: a child forgets all that another thread may be half-way through."""
 
     def after_fork_in_parent(self) -> None:
-        """Release the lock."""
-        self._lock.release()
+        """Nothing was taken."""
 
     def after_fork_in_child(self) -> None:
         """Count from zero: what the parent has seen, the parent reports."""

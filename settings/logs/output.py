@@ -168,7 +168,7 @@ class LogFile:
 class Output:
     """All destinations. Thread-safe; a signal handler or finalizer may write while it interrupts a write.
 
-    Who makes it lets it watch forks, after all that may log while they hold a lock of their own.
+    Who makes it lets it watch forks, last: anything may log while it holds a lock of its own.
 
     Attributes:
         failures: Lines that could not be written, by the name of the destination.

@@ -76,9 +76,8 @@ class Logs:
         self._takeover.install()
         self._hooks.install()
         atexit.register(self.close)
-        watch_forks(self)
-        # Last: a finalizer that runs, and logs, while the limiter's lock is held must not wait for who forks.
-        watch_forks(output)
+        watch_forks(self, last=True)
+        watch_forks(output, last=True)
 
     def bound(self, **fields: object) -> Bound:
         """Return a `with` block whose log lines bear these fields; each is turned to text when a line is written."""

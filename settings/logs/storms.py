@@ -39,7 +39,7 @@ class Storms:
     def __init__(self, *, summaries: Callable[[], list[Summary]], say: Say, interval: float) -> None:
         self._summaries, self._say, self._interval = summaries, say, interval
         self._fresh()
-        watch_forks(self)
+        watch_forks(self, last=True)
 
     def begin(self, first: Summary) -> None:
         """Say that an error is held back from now on, unless that was said already."""
@@ -125,12 +125,10 @@ class Storms:
         self._thread, self._storms = None, {}
 
     def before_fork(self) -> None:
-        """Take the lock."""
-        self._lock.acquire()
+        """Take nothing: a child forgets all that another thread may be half-way through."""
 
     def after_fork_in_parent(self) -> None:
-        """Release the lock."""
-        self._lock.release()
+        """Nothing was taken."""
 
     def after_fork_in_child(self) -> None:
         """Begin anew: the parent's storms are the parent's, and its thread is not here."""

@@ -52,15 +52,21 @@ class Dispatcher:
             size: What they hold, in bytes.
         """
         with self._changed:
-            if len(self._waiting) >= self._limit or self._waiting_bytes + size > MAX_WAITING_BYTES:
-                self._lose()
-            else:
-                self._append(handler, args, size)
+            full = len(self._waiting) >= self._limit or self._waiting_bytes + size > MAX_WAITING_BYTES
+            self.lost += full
+            first = full and self.lost == 1
+            refused = None if full else self._append(handler, args, size)
+        if first:
+            logger.warning(
+                "WebSocket handlers are too slow: messages are dropped and counted [websocket-handlers-slow]"
+            )
+        _tell(refused)
 
     def post_always(self, handler: Callable[..., object], *args: object) -> None:
         """Run `handler` after what waits already, however much that is: for what is rare and must not be lost."""
         with self._changed:
-            self._append(handler, args, 0)
+            refused = self._append(handler, args, 0)
+        _tell(refused)
 
     def close(self, grace_seconds: float) -> None:
         """Run what waits for at most `grace_seconds`; later posts do nothing."""
@@ -79,30 +85,23 @@ class Dispatcher:
         """Release the lock."""
         self._changed.release()
 
-    def _lose(self) -> None:
-        self.lost += 1
-        if self.lost == 1:
-            logger.warning(
-                "WebSocket handlers are too slow: messages are dropped and counted [websocket-handlers-slow]"
-            )
-
-    def _append(self, handler: Callable[..., object], args: tuple[object, ...], size: int) -> None:
+    def _append(self, handler: Callable[..., object], args: tuple[object, ...], size: int) -> RuntimeError | None:
+        """Queue a job; return what the system said when there is no thread for it."""
         if self._ends:
-            return
+            return None
         self._waiting.append((handler, args, size))
         self._waiting_bytes += size
         self._changed.notify()
-        if self._thread is None:
-            self._start()
+        return self._start() if self._thread is None else None
 
-    def _start(self) -> None:
+    def _start(self) -> RuntimeError | None:
         thread = threading.Thread(target=self._work, name="websocket-handlers", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
-            logger.warning("no thread for WebSocket handlers (%s): they wait [websocket-handlers-wait]", error)
-        else:
-            self._thread = thread
+            return error
+        self._thread = thread
+        return None
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
@@ -122,6 +121,11 @@ class Dispatcher:
             job = self._waiting.popleft()
             self._waiting_bytes -= job[2]
             return job
+
+
+def _tell(refused: RuntimeError | None) -> None:
+    if refused is not None:
+        logger.warning("no thread for WebSocket handlers (%s): they wait [websocket-handlers-wait]", refused)
 
 
 def _name(handler: Callable[..., object]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from settings.forks import watch_forks
 from settings.logs.sink import Logs
 
 Open = Callable[..., Logs]
@@ -153,6 +154,37 @@ def test_a_finalizer_that_logs_inside_the_limiter_holds_up_no_fork(open_logs: Op
     assert not thread.is_alive()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert [line["message"] for line in lines()] == ["from a finalizer"]
+
+
+def test_who_logs_while_he_holds_a_lock_holds_up_no_fork(open_logs: Open, lines: Lines) -> None:
+    """A fork takes the log's locks after all others, also those of things that came before it."""
+    logs = open_logs()
+    lock, holding, forking = threading.Lock(), threading.Event(), threading.Event()
+
+    class Holder:
+        def before_fork(self) -> None:
+            forking.set()
+            assert lock.acquire(timeout=5)
+
+        def after_fork_in_parent(self) -> None:
+            lock.release()
+
+        def after_fork_in_child(self) -> None:
+            os._exit(0)
+
+    def work() -> None:
+        with lock:
+            holding.set()
+            forking.wait(10)
+            logs.error("in need of the log")
+
+    holder, thread = Holder(), threading.Thread(target=work)
+    watch_forks(holder)
+    thread.start()
+    assert holding.wait(10)
+    assert os.waitstatus_to_exitcode(os.waitpid(os.fork(), 0)[1]) == 0
+    thread.join(10)
+    assert [line["message"] for line in lines()] == ["in need of the log"]
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
