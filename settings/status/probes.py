@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
+from settings.forks import watch_forks
 from settings.problems import Diagnosis
 from settings.status.access import Access
 from settings.status.diagnosis import diagnose, line
@@ -117,6 +118,7 @@ class ProbesFirst:
     ) -> None:
         self._inner, self._routes = inner, routes
         self._settle, self._settled, self._lock = settle, False, threading.Lock()
+        watch_forks(self)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a probe, or pass the request on."""
@@ -134,6 +136,16 @@ class ProbesFirst:
         status, body = route(environ)
         start_response(LINES[status], probe_headers(body))
         return [] if method == "HEAD" else [body]
+
+    def before_fork(self) -> None:
+        """Take nothing: a child settles again what a thread of its parent was about to."""
+
+    def after_fork_in_parent(self) -> None:
+        """Nothing was taken."""
+
+    def after_fork_in_child(self) -> None:
+        """Make the lock anew."""
+        self._lock = threading.Lock()
 
     def _settle_once(self) -> None:
         with self._lock:

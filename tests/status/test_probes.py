@@ -1,6 +1,9 @@
 """/livez, /readyz and /healthz as machines see them."""
 
 import json
+import os
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from settings.probe import HealthStatus
+from settings.status.probes import LIVE, ProbesFirst
 from tests.status.conftest import TOKEN, FakeService, MakeApp, World
 
 PATHS = ["/livez", "/readyz", "/healthz"]
@@ -170,3 +174,26 @@ def test_an_unknown_service_of_the_application_counts(make_app: MakeApp, world: 
     world.services["ledger"] = FakeService("ledger", HealthStatus.UNHEALTHY, critical=True)
     response = make_app().test_client().get("/readyz")
     assert (response.status_code, body(response)["output"]) == (503, "ledger: unhealthy")
+
+
+def test_a_child_does_not_wait_for_what_its_parent_settles() -> None:
+    """A fork may come while another thread holds the lock of the first request."""
+    settling, forked = threading.Event(), threading.Event()
+
+    def settle() -> None:
+        settling.set()
+        forked.wait(10)
+
+    probes = ProbesFirst(lambda _environ, _start: [], {"/livez": lambda _environ: LIVE}, settle)
+    first = threading.Thread(target=probes, args=({"PATH_INFO": "/"}, lambda *_: None))
+    first.start()
+    assert settling.wait(10)
+    if (child := os.fork()) == 0:
+        signal.alarm(5)
+        forked.set()
+        answer = probes({"PATH_INFO": "/livez", "REQUEST_METHOD": "GET"}, lambda *_: None)
+        os._exit(list(answer) != [LIVE[1]])
+    status = os.waitpid(child, 0)[1]
+    forked.set()
+    first.join(10)
+    assert os.waitstatus_to_exitcode(status) == 0
