@@ -59,6 +59,17 @@ _TABLE = {
             "make room in the folder for temporary files, or name another one with TMPDIR",
         ),
         Diagnosis(
+            "metrics-file-damaged",
+            "{file} could not be read ({error}) and was set aside: /metrics lacks what a process had counted there",
+            "see who writes in the folder for temporary files, or name another one with TMPDIR",
+        ),
+        Diagnosis(
+            "status-no-thread",
+            "no thread for {what} can be started ({error}); it is tried again with the next request",
+            "raise the limit of processes of this container or user, or lower the number of threads",
+            transient=True,
+        ),
+        Diagnosis(
             "metrics-extra-missing",
             "prometheus-client is not installed",
             'pip install "flask-twelvefactor[metrics]"',

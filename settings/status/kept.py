@@ -62,6 +62,7 @@ class Kept(Generic[Value]):
         self._tried_at: float | None = None
         self._under_way: threading.Event | None = None
         self._wait_until = 0.0
+        self._refused = False
         watch_forks(self)
 
     def get(self) -> Answer[Value]:
@@ -69,14 +70,10 @@ class Kept(Generic[Value]):
         with self._lock:
             if self._is_fresh():
                 return self._latest
-            if self._under_way is None:
-                self._under_way = threading.Event()
-                self._wait_until = time.monotonic() + self._wait_seconds
-                threading.Thread(
-                    target=self._find_out, args=(self._under_way,), name=f"status-{self._name}", daemon=True
-                ).start()
+            refused = self._begin() if self._under_way is None else None
             under_way, left = self._under_way, self._wait_until - time.monotonic()
-        answered = under_way.wait(max(left, 0.0))
+        self._tell(refused)
+        answered = under_way is not None and under_way.wait(max(left, 0.0))
         latest = self._latest
         return latest if answered else Answer(latest.value, latest.asked_at, late=True)
 
@@ -84,6 +81,22 @@ class Kept(Generic[Value]):
         """Ask anew at the next `get`, however young the answer is; a question under way does not count."""
         with self._lock:
             self._tried_at = self._under_way = None
+
+    def _begin(self) -> RuntimeError | None:
+        """Start the thread that asks; return what the system said when there can be none."""
+        under_way = threading.Event()
+        thread = threading.Thread(target=self._find_out, args=(under_way,), name=f"status-{self._name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            return error
+        self._under_way, self._wait_until = under_way, time.monotonic() + self._wait_seconds
+        return None
+
+    def _tell(self, refused: RuntimeError | None) -> None:
+        if refused is not None and not self._refused:
+            log.warning("%s", line(diagnose("status-no-thread", what=f"status-{self._name}", error=refused)))
+        self._refused = refused is not None
 
     def _is_fresh(self) -> bool:
         asked_at = self._tried_at
@@ -136,6 +149,10 @@ def within(seconds: float, name: str, work: Callable[[], object]) -> bool:
             ended.set()
 
     ended = threading.Event()
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError as error:
+        log.warning("%s", line(diagnose("status-no-thread", what=name, error=error)))
+        return False
     ended.wait(seconds)
     return done.is_set()

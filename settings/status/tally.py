@@ -51,6 +51,7 @@ class _Counts:
         self.unwritten: set[tuple[str, int]] = set()
         self.files: PrometheusFiles | None = None
         self.writer: threading.Thread | None = None
+        self.refused = False
         self.ended = threading.Event()
         self._folder, self._pid, self._writing = folder, os.getpid(), False
 
@@ -160,11 +161,22 @@ class Tally:
 
     def _begin_to_write(self, counts: _Counts) -> None:
         with counts.lock:
-            if counts.writer is None:
-                counts.writer = threading.Thread(
-                    target=_keep_writing, args=(counts, self._write_after), name="status-metrics", daemon=True
-                )
-                counts.writer.start()
+            refused = self._start_writer(counts) if counts.writer is None else None
+            first, counts.refused = refused is not None and not counts.refused, refused is not None
+        if first:
+            log.warning("%s", line(diagnose("status-no-thread", what="status-metrics", error=refused)))
+
+    def _start_writer(self, counts: _Counts) -> RuntimeError | None:
+        """Start the thread that writes; return what the system said when there can be none."""
+        writer = threading.Thread(
+            target=_keep_writing, args=(counts, self._write_after), name="status-metrics", daemon=True
+        )
+        try:
+            writer.start()
+        except RuntimeError as error:
+            return error
+        counts.writer = writer
+        return None
 
     def _begin(self) -> _Counts:
         counts = _Counts(self.folder)
@@ -179,7 +191,7 @@ def _keep_writing(counts: _Counts, after_seconds: float) -> None:
         try:
             with counts.lock:
                 counts.write()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is counted later must be written again
             level = logging.DEBUG if failed else logging.WARNING
             log.log(level, "%s", line(diagnose("metrics-unavailable", error=error)))
             failed = True

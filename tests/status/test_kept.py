@@ -119,3 +119,21 @@ def test_within_tells_success_failure_and_lateness(slow: Slow, caplog: pytest.Lo
     slow.go.set()
     assert not within(5, "broken", slow)
     assert "refused" in caplog.text
+
+
+def _refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_where_no_thread_can_be_started_the_answer_is_late(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No caller fails or waits, one line says so, and the next call asks again."""
+    slow.go.set()
+    kept = Kept("test", slow, empty=0, wait_seconds=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _refuse)
+        assert [kept.get().late for _ in range(2)] == [True, True]
+        assert not within(5, "quick", lambda: None)
+    assert [caplog.text.count(f"no thread for {name} ") for name in ("status-test", "quick")] == [1, 1]
+    assert (kept.get().value, kept.get().late) == (1, False)

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import struct
 import subprocess
 import sys
 import textwrap
@@ -171,3 +172,34 @@ def test_counts_that_are_dropped_in_the_midst_of_a_write_end_with_it(
         counts.write()
     assert counts.ended.is_set()
     wait_until(lambda: counts.writer is None or not counts.writer.is_alive(), what="the end of the writer")
+
+
+def _refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_where_no_thread_can_be_started_requests_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No request suffers, one line says so, and a later request starts the thread that writes them all."""
+    tally = Tally(tmp_path / "files", write_after_seconds=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _refuse)
+        tally.observe("pay", 200, 0.1)
+        tally.observe("pay", 200, 0.1)
+    assert caplog.text.count("status-no-thread") == 1
+    tally.observe("pay", 200, 0.1)
+    wait_until(lambda: (tmp_path / "files").exists() and requests(scrape(tally)) == 3, seconds=10, what="all requests")
+
+
+def test_a_fault_of_one_write_does_not_end_the_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is raised is said, and what is counted later is written."""
+    tally = Tally(tmp_path / "files", write_after_seconds=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(tally._counts, "opened", lambda: struct.unpack("i", b""))
+        tally.observe("pay", 200, 0.1)
+        wait_until(lambda: "metrics-unavailable" in caplog.text, what="the warning")
+    tally.observe("pay", 200, 0.1)
+    wait_until(lambda: (tmp_path / "files").exists() and requests(scrape(tally)) == 2, seconds=10, what="all requests")
