@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from settings.status.diagnosis import diagnose, line
 
@@ -72,6 +73,27 @@ def fold(folder: Path) -> None:
         _carry_out(folder)
 
 
+def sound(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that can be read; others are set aside, aloud, so that they do not take all counts with them.
+
+    Raises:
+        OSError: One cannot be opened or set aside.
+    """
+    return [path for path in paths if _is_sound(path)]
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        MultiProcessCollector.merge([str(path)])  # type: ignore[no-untyped-call] # as above
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what the library makes of bytes that it did not write may be anything
+        path.rename(path.with_suffix(".damaged"))
+        log.warning("%s", line(diagnose("metrics-file-damaged", file=path, error=error)))
+        return False
+    return True
+
+
 def _decide(folder: Path, ended: Iterable[Path]) -> None:
     draft = folder / f"{JOURNAL}.draft"
     draft.write_text(json.dumps([path.name for path in ended]))
@@ -93,7 +115,7 @@ def _carry_out(folder: Path) -> None:
 def _add_up(folder: Path, kind: str, paths: Iterable[Path]) -> None:
     sums: defaultdict[str, float] = defaultdict(float)
     before = folder / f"{kind}_ended.db"
-    for path in [*([before] if before.exists() else []), *paths]:
+    for path in sound([*([before] if before.exists() else []), *paths]):
         for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call] # the library annotates in part
             sums[key] += value
     fresh = folder / f"{kind}_ended.sums"

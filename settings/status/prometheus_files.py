@@ -17,7 +17,7 @@ from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from settings.status.ended_files import allocate, alone, fold
+from settings.status.ended_files import allocate, alone, fold, sound
 
 FILE_BYTES = 1 << 20
 GRAINS = 1 << 20
@@ -108,9 +108,18 @@ class ServerCollector(Collector):
         """
         with alone(self._folder):
             fold(self._folder)
-            files = sorted(map(str, self._folder.glob("*.db")))
-            metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call] # the library annotates in part
-            return metrics
+            files = sorted(self._folder.glob("*.db"))
+            try:
+                return _merged(files)
+            except OSError:
+                raise
+            except Exception:  # noqa: BLE001 - a damaged file, which is named and set aside
+                return _merged(sound(files))
+
+
+def _merged(files: Iterable[Path]) -> Iterable[Metric]:
+    metrics: Iterable[Metric] = MultiProcessCollector.merge(list(map(str, files)))  # type: ignore[no-untyped-call] # the library annotates in part
+    return metrics
 
 
 def _writer(path: Path) -> _Writer:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -158,3 +159,23 @@ def test_a_full_disk_keeps_the_files(
     monkeypatch.setattr("os.posix_fallocate", full)
     assert requests(scraped(tmp_path)) == 1
     assert "metrics-files-kept" in caplog.text
+
+
+_HEAD = struct.pack("=iii", 64, 0, 9)
+
+
+@pytest.mark.parametrize("damage", [b"", _HEAD, _HEAD + b"\xff" * 52, _HEAD + b"no json!!" + b"\0" * 43])
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes, *, ended: bool
+) -> None:
+    """One line names it, once; all other counts go on, those of a process that ended and of one that lives."""
+    in_a_child(lambda: count_once(tmp_path))
+    process = os.fork()
+    if process == 0:
+        os._exit(0)
+    os.waitpid(process, 0)
+    (tmp_path / f"counter_{process if ended else os.getpid()}-abc.db").write_bytes(damage)
+    assert [requests(scraped(tmp_path)) for _ in range(2)] == [1, 1]
+    assert caplog.text.count("metrics-file-damaged") == 1
+    assert [path.name for path in tmp_path.glob("*.db")] == ["counter_ended.db", "histogram_ended.db"]
