@@ -14,6 +14,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, inspect, text
 import bootstrap as module
 from bootstrap import STEPS, Services, bootstrap, create_app
 from settings import BootstrapError, RoomSettings, SettingsError, load_settings
+from settings.boot.lifecycle import Lifecycle
 from settings.boot.report import Outcome
 from settings.boot.services import Boot
 from settings.probe import HealthStatus
@@ -88,6 +89,19 @@ def test_a_failing_step_closes_what_was_begun(working_directory: Path, monkeypat
     with pytest.raises(LookupError):
         bootstrap(app)
     assert closed == ["begun"]
+    assert "bootstrap" not in app.extensions
+
+
+def test_a_start_that_fails_is_a_boot_that_failed(working_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is closed, and the next boot of the application does not take this one for done."""
+
+    def refuse(_lifecycle: Lifecycle) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Lifecycle, "start", refuse)
+    app = Flask(__name__)
+    with pytest.raises(RuntimeError):
+        bootstrap(app, start=True)
     assert "bootstrap" not in app.extensions
 
 

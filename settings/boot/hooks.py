@@ -84,7 +84,11 @@ def announce(boot: Boot) -> None:
     services, app = boot.services, boot.app
     app.extensions["bootstrap"] = services
     app.cli.add_command(bootstrap_commands(services))
-    services.lifecycle.arm()
+    try:
+        services.lifecycle.arm()
+    except BaseException:
+        del app.extensions["bootstrap"]  # or the next boot would take this one for done
+        raise
     steps = ", ".join(f"{row.name} {row.status}" for row in boot.report.rows)
     log.info("booted %s in %.0f ms: %s", boot.settings.app.name, boot.report.milliseconds, steps)
     if boot.settings.logs.format == "text" and boot.command not in LEFT_ALONE:
@@ -112,6 +116,7 @@ def prepare_lifecycle(boot: Boot) -> Lifecycle:
         start=start,
         end_jobs=end_jobs,
         close=boot.closers.close,
+        last_words=services.logs.tell_rest,
         decide=False if boot.command in LEFT_ALONE and boot.start is None else boot.start,
         grace=boot.settings.workers.grace,
         takes_sigterm=boot.command in (None, "run"),

@@ -142,6 +142,11 @@ class Logs:
         cause = DESTINATION.cause.format(target=name, error=error)
         return Reading(HealthStatus.UNHEALTHY, detail, DESTINATION.code, cause, DESTINATION.fix, self.figures())
 
+    def tell_rest(self) -> None:
+        """Log the last summaries, and hold nothing back from now on: for a process that ends before it can close."""
+        for summary in self.limiter.close():
+            self._storms.tell(summary)
+
     def close(self) -> None:
         """Log the last summaries and put back what was there before; further calls do nothing."""
         with self._lock:
@@ -150,8 +155,7 @@ class Logs:
             self._closed = True
         atexit.unregister(self.close)
         self._storms.stop()
-        for summary in self.limiter.close():
-            self._storms.tell(summary)
+        self.tell_rest()
         self._hooks.restore()
         self._takeover.restore()
         self._levels.restore()

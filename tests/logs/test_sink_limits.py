@@ -45,6 +45,19 @@ def test_no_limit_lets_everything_pass(open_logs: Open, lines: Lines) -> None:
     assert len(lines()) == 50
 
 
+def test_the_last_words_before_an_end_leave_nothing_out(open_logs: Open, lines: Lines) -> None:
+    """What was held back is summed up, what comes later passes, and a close has nothing left to tell."""
+    logs = open_logs(errors_per_minute=1)
+    for each in range(20):
+        if each == 10:
+            logs.tell_rest()
+        logger.error("again")
+    logs.close()
+    told = [line["repeated"]["suppressed"] for line in lines() if line.get("repeated", {}).get("event") == "summary"]
+    assert told == [9]
+    assert sum(line["message"] == "again" for line in lines()) == 11
+
+
 def test_an_own_fingerprint_overrules(open_logs: Open) -> None:
     """`bind(fingerprint=…)` and `extra={"fingerprint": …}` count as they say, across places and libraries."""
     logs = open_logs(errors_per_minute=1)
