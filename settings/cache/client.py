@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
+from math import inf
 from typing import Any, TypeVar, cast
 
 import redis
@@ -13,7 +14,7 @@ from redis.retry import Retry
 
 from settings.cache.connection import NamedConnection, NamedSSLConnection
 from settings.cache.model import RedisSettings
-from settings.cache.recovery import Purge
+from settings.cache.recovery import Purge, UnfinishedError
 from settings.cache.store import UnusableValue
 
 T = TypeVar("T")
@@ -94,6 +95,8 @@ class RedisStore:
         prefix: What every key begins with; not empty.
     """
 
+    _until = inf
+
     def __init__(self, make_client: Callable[[], "redis.Redis"], *, prefix: str) -> None:
         self._make_client, self._prefix = make_client, prefix
         self._client = make_client()
@@ -148,6 +151,7 @@ class RedisStore:
         pattern = f"{glob_escape(self._prefix)}*"
         cursor = 0
         while True:
+            self._look_at_the_clock()
             cursor, found = self._client.scan(cursor, match=pattern, count=BATCH)
             if found:
                 self._client.unlink(*found)
@@ -155,11 +159,20 @@ class RedisStore:
                 return
 
     def purge(self, purge: Purge) -> None:
-        """Delete what was written or deleted in this process while Redis was away."""
+        """Delete what was written or deleted in this process while Redis was away.
+
+        Raises:
+            UnfinishedError: What `end_within` allowed is over.
+        """
         if purge.everything:
             self.clear()
         for batch in _batches(purge.keys):
+            self._look_at_the_clock()
             self._client.unlink(*batch)
+
+    def end_within(self, seconds: float) -> None:
+        """Let whatever deletes many keys, under way or begun later, give up `seconds` from now: the process ends."""
+        self._until = time.monotonic() + seconds
 
     def probe(self, operation: str = "") -> float:
         """Write, read and delete a key of our own, and try what failed; return the seconds that it took.
@@ -201,11 +214,16 @@ class RedisStore:
 
     def close(self) -> None:
         """Close all connections; a later command opens new ones."""
+        self._until = inf
         self._client.connection_pool.disconnect()
 
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections to the parent."""
         self._client = self._make_client()
+
+    def _look_at_the_clock(self) -> None:
+        if time.monotonic() >= self._until:
+            raise UnfinishedError
 
     def _set_pipelined(self, values: Mapping[str, bytes], seconds: int | None) -> None:
         pipe = self._client.pipeline(transaction=False)

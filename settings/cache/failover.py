@@ -4,15 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from settings.cache.breaker import Breaker
+from settings.cache.faults import is_fault_of_redis
 from settings.cache.memory import MemoryStore
 from settings.cache.prober import Prober
-from settings.cache.recovery import Journal
-from settings.cache.store import Store, UnusableValue
+from settings.cache.recovery import Journal, Tally, UnfinishedError
+from settings.cache.store import Store
 from settings.problems import Diagnosis
 
 if TYPE_CHECKING:
@@ -26,22 +26,13 @@ CALLER_GRACE_SECONDS = 1.0
 SMALL_PURGE = 100
 """Keys that are purged while writers wait; more are purged before, while they go on."""
 
+CLOSE_SECONDS = 1.0
+"""What a purge at the end of a process may take."""
+
 EARLY_PURGES = 3
 """Of those before, at the most: an application may clear or write as fast as it is purged."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What happened since the process began, or was forked."""
-
-    outages: int = 0
-    failures: int = 0
-    served_locally: int = 0
-    local_writes: int = 0
-    purged_keys: int = 0
-    purged_prefixes: int = 0
 
 
 class Failover:
@@ -107,8 +98,6 @@ class Failover:
         if not self.away:
             try:
                 return operation(self._redis)
-            except UnusableValue:
-                raise
             except Exception as error:  # noqa: BLE001 # no request fails on account of Redis or its client
                 self._failed(error, name)
         elif self._clock() >= self._overdue_at:
@@ -125,8 +114,6 @@ class Failover:
             if not self.away:
                 try:
                     return operation(self._redis)
-                except UnusableValue:
-                    raise
                 except Exception as error:  # noqa: BLE001 # no request fails on account of Redis or its client
                     self._failed(error, name, keys)
             elif self._clock() >= self._overdue_at:
@@ -158,7 +145,7 @@ class Failover:
             self._redis.renew()
             latency = self._redis.probe(self._operation)
             self._purge_and_close()
-        except Exception as error:  # noqa: BLE001 # it is still away, whatever it says
+        except BaseException as error:  # noqa: BLE001 # it is still away, whatever it says
             self._still_away(error)
             return False
         self.latency_seconds = latency
@@ -181,8 +168,12 @@ class Failover:
         return self._redis.pool_figures()
 
     def close(self) -> None:
-        """Stop probing; purge what waits for it if Redis answers now, as nobody else will; close the connections."""
+        """Stop probing; purge what waits for it if Redis answers now, as nobody else will; close the connections.
+
+        The purge has CLOSE_SECONDS; what it does not reach is said, and stale until its time-out.
+        """
         self._prober.stop()
+        self._redis.end_within(CLOSE_SECONDS)
         with self._lock:
             wanted = self.away and bool(len(self._journal) or self._journal.everything)
         if wanted:
@@ -192,8 +183,9 @@ class Failover:
             except Exception as error:  # noqa: BLE001 # an end must come to its end
                 keys, everything = self.remembered()
                 what = "all keys" if everything else f"{keys} key(s)"
-                logger.warning("Redis (%s) is still away (%s); %s of it may be stale until their time-out",
-                               self._target, self._diagnose(error).code, what)  # fmt: skip
+                late = f"took longer than {CLOSE_SECONDS:g} s" if isinstance(error, UnfinishedError) else ""
+                why = late or f"is still away ({self._diagnose(error).code})"
+                logger.warning("Redis (%s) %s; %s of it may be stale until their time-out", self._target, why, what)
         self._redis.close()
 
     def before_fork(self) -> None:
@@ -218,6 +210,8 @@ class Failover:
         self.tally = Tally()
 
     def _failed(self, error: Exception, name: str, keys: Collection[str] | None = ()) -> None:
+        if not is_fault_of_redis(error):
+            raise error
         diagnosis = self._diagnose(error)
         with self._lock:
             self.tally.failures += 1
@@ -238,7 +232,11 @@ class Failover:
         said = (self._target, diagnosis.cause, diagnosis.code, what, diagnosis.fix)
         logger.log(level, "REDIS_URL (%s): %s [%s]; %s. Fix: %s.", *said)
 
-    def _still_away(self, error: Exception) -> None:
+    def _still_away(self, error: BaseException) -> None:
+        with self._lock:
+            self._breaker.forget_probe()  # first of all: or nobody would ever probe again
+        if not is_fault_of_redis(error):
+            raise error
         diagnosis = self._diagnose(error)
         with self._lock:
             before = self._breaker.diagnosis

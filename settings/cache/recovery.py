@@ -7,6 +7,22 @@ MAX_KEYS = 10_000
 """Keys remembered in one outage; beyond them the whole prefix is purged, so that memory is bounded."""
 
 
+class UnfinishedError(Exception):
+    """The time for a purge was over before all was deleted."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened since the process began, or was forked."""
+
+    outages: int = 0
+    failures: int = 0
+    served_locally: int = 0
+    local_writes: int = 0
+    purged_keys: int = 0
+    purged_prefixes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Purge:
     """What has to be deleted from Redis.

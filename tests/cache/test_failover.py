@@ -165,3 +165,18 @@ def test_close_says_what_may_be_stale(
     cache.delete("two")
     cache.close()
     assert "2 key(s) of it may be stale" in lines(caplog)[-1].getMessage()
+
+
+def test_close_gives_a_purge_a_second(
+    make_cache: MakeCache,
+    own_redis: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An end does not wait until a large Redis is searched, and says what may be stale."""
+    cache = make_cache(own_redis.url(), retry_after=1000)
+    with own_redis.frozen():
+        cache.clear()
+    monkeypatch.setattr("settings.cache.failover.CLOSE_SECONDS", 0.0)  # as if the search had taken longer
+    cache.close()
+    assert "took longer than 0 s; all keys of it may be stale" in lines(caplog)[-1].getMessage()

@@ -14,6 +14,7 @@ from settings.cache.client import RedisStore
 from settings.cache.failover import SMALL_PURGE, Failover
 from settings.cache.memory import MemoryStore
 from settings.cache.recovery import Purge
+from settings.cache.store import Store
 from settings.problems import Diagnosis
 from tests.cache.conftest import Clock
 
@@ -45,6 +46,7 @@ class FakeRedisStore(RedisStore):
 
     def __init__(self, shared: SharedRedis) -> None:
         self.shared = shared
+        self.before_probe: Callable[[], None] = lambda: None
 
     def __getattribute__(self, name: str) -> object:
         """Send every operation of a store through the state of the server."""
@@ -56,6 +58,7 @@ class FakeRedisStore(RedisStore):
     def probe(self, operation: str = "") -> float:
         """Write and read."""
         del operation
+        self.before_probe()
         self.shared.command(lambda entries: entries.has("probe"))
         return 0.001
 
@@ -219,6 +222,58 @@ def test_a_process_that_closes_while_it_returns_returns_once(caplog: pytest.LogC
     assert failover.try_return()
     assert failover.remembered() == (0, False)
     assert [each.getMessage().count("in use again") for each in caplog.records] == [0, 1]
+
+
+def _failover(store: RedisStore, clock: Clock, diagnose: Callable[[BaseException], Diagnosis]) -> Failover:
+    memory = MemoryStore(max_entries=1000)
+    return Failover(store, memory, target="redis://fake", diagnose=diagnose, retry_after=RETRY_AFTER, clock=clock)
+
+
+class _OutOfTimeError(Exception):
+    """What a signal handler of the application's raises, as Celery's SoftTimeLimitExceeded."""
+
+
+def _interrupt(_store: Store) -> bytes | None:
+    raise _OutOfTimeError
+
+
+def test_what_is_no_fault_of_redis_passes_through() -> None:
+    """It reaches whoever set the limit, and Redis stays in use."""
+    failover = _failover(FakeRedisStore(SharedRedis()), Clock(), lambda _: GONE)
+    for run in (failover.read, lambda name, operation: failover.write(name, ("app:a",), operation)):
+        with pytest.raises(_OutOfTimeError):
+            run("get", _interrupt)
+    assert not failover.away
+
+
+@pytest.mark.parametrize("raised", [_OutOfTimeError(), KeyboardInterrupt(), redis.ConnectionError()])
+def test_whatever_ends_a_probe_the_next_one_comes(raised: BaseException) -> None:
+    """Also one that was interrupted, and one whose diagnosis failed."""
+    clock, shared = Clock(), SharedRedis()
+    store = FakeRedisStore(shared)
+    faults: list[BaseException] = []
+
+    def diagnose(error: BaseException) -> Diagnosis:
+        if error in faults:
+            raise LookupError
+        return GONE
+
+    failover = _failover(store, clock, diagnose)
+    shared.state = "refuses"
+    failover.read("get", lambda store: store.get("app:a"))
+    faults.append(raised)
+    shared.state = "up"
+
+    def fail() -> None:
+        raise raised
+
+    store.before_probe = fail
+    clock.now += RETRY_AFTER
+    with pytest.raises((type(raised), LookupError)):
+        failover.try_return()
+    store.before_probe = lambda: None
+    clock.now += RETRY_AFTER
+    assert failover.try_return()
 
 
 TwoProcesses.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
