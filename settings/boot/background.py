@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from settings.boot.hooks import prepare_lifecycle
 from settings.boot.names import ProcessName
 from settings.boot.own_snapshot import OwnSnapshot
-from settings.boot.services import Boot
+from settings.boot.services import Boot, Services
 from settings.database.alerts import Alerts
 from settings.database.claims import Claims
 from settings.database.retention import Retention
 from settings.database.snapshots import Snapshots
-from settings.probe import Fact, HealthStatus
+from settings.probe import Fact, HealthStatus, Reading
 from settings.websocket.publishing import Publisher
 from settings.workers.builtin import register_builtin
 from settings.workers.health import ServiceHealthManager, Transition
@@ -84,7 +84,7 @@ def _health(boot: Boot, snapshot: OwnSnapshot) -> ServiceHealthManager:
     health = ServiceHealthManager(on_change=changed)
     told = HealthStatus.FALLBACK if services.database.result.fallback_used else HealthStatus.UNKNOWN
     health.register("database", lambda: services.database.ping(PROBE_SECONDS), critical=True, status=told)
-    health.register("migrations", services.migrations.reading, critical=True)
+    health.register("migrations", lambda: _schema(services), critical=True)
     health.register("cache", services.cache.ping, quiet=True)
     health.register("websocket", services.websocket.reading, quiet=True)
     health.register("workers", services.workers.reading)
@@ -92,6 +92,12 @@ def _health(boot: Boot, snapshot: OwnSnapshot) -> ServiceHealthManager:
     # A change of the connection is seen at once, not at the next look.
     services.websocket.on_change(lambda _change: health.refresh())
     return health
+
+
+def _schema(services: Services) -> Reading:
+    """Read the schema's version, by a deadline: one connection that froze would else be waited for, for good."""
+    with services.database.within(PROBE_SECONDS):
+        return services.migrations.reading()
 
 
 def _hits_and_misses(figures: Mapping[str, Fact]) -> tuple[int, int]:

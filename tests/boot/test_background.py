@@ -1,6 +1,7 @@
 """What the boot gives to the background work: bounded questions to the database, one voice for each service."""
 
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def test_cleanup_knows_how_often_a_process_tells_of_itself(working_directory: Pa
         with up.engine.begin() as connection:
             connection.execute(text("UPDATE process_snapshots SET written_at = written_at - 10800"))
         assert up.retention.run()["process_snapshots"] == 0
+
+
+def test_no_probe_waits_for_good(own_postgres: PostgresServer, working_directory: Path) -> None:
+    """Each question to a frozen database ends by itself: else nobody would ask on a connection that works."""
+    settings = load_settings(environ={"DATABASE_URL": own_postgres.new_database()})
+    with bootstrap(Flask(__name__), settings=settings) as services:
+        assert services.health.refresh()["migrations"].status is HealthStatus.HEALTHY
+        own_postgres.freeze()
+        assert services.health.refresh()["migrations"].status is HealthStatus.UNHEALTHY
+        wait_until(lambda: all(each.name != "health-probe" for each in threading.enumerate()), seconds=15)
+        own_postgres.thaw()
+        assert services.health.refresh()["migrations"].status is HealthStatus.HEALTHY
 
 
 def test_dead_broker_is_one_line(working_directory: Path, caplog: pytest.LogCaptureFixture) -> None:
