@@ -69,10 +69,21 @@ class Watchdog:
         finally:
             self._here.until = earlier
 
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Let no operation of this thread in the with block have a deadline but that of `within`."""
+        earlier = getattr(self._here, "seconds", self._seconds)
+        self._here.seconds = inf
+        try:
+            yield
+        finally:
+            self._here.seconds = earlier
+
     def allowed(self) -> float:
         """Return the seconds that an operation beginning now in this thread may take; infinite without a deadline."""
         until: float = getattr(self._here, "until", inf)
-        return self._seconds if until == inf else max(0.0, min(self._seconds, until - self._clock()))
+        seconds: float = getattr(self._here, "seconds", self._seconds)
+        return seconds if until == inf else max(0.0, min(seconds, until - self._clock()))
 
     def arm(self, link: Link, seconds: float) -> None:
         """Cut `link` in `seconds` unless `disarm` comes first; a link has one operation at a time.

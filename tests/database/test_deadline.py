@@ -83,6 +83,16 @@ def test_allowed_is_the_nearest_of_all_limits() -> None:
     assert Watchdog(0).allowed() == inf
 
 
+def test_a_block_without_hurry_is_bounded_by_within_alone() -> None:
+    """The deadline of every operation is back at its end."""
+    watchdog = Watchdog(5, clock=lambda: 100.0)
+    with watchdog.unhurried():
+        assert watchdog.allowed() == inf
+        with watchdog.within(10):
+            assert watchdog.allowed() == 10
+    assert watchdog.allowed() == 5
+
+
 def test_limit_of_a_block_is_its_threads_own() -> None:
     """Another thread is not bounded by it."""
     watchdog, seen = Watchdog(), []

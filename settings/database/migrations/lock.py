@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -46,8 +46,15 @@ def migration_transaction(engine: Engine, wait_seconds: float) -> Iterator[Conne
             if not deadline.allows(pause):
                 raise BootstrapError("DATABASE_MIGRATE_WAIT", "", _held(holder, wait_seconds))
             time.sleep(pause)
-        yield connection
-        connection.commit()
+        with _unhurried(connection):
+            yield connection
+            connection.commit()
+
+
+def _unhurried(connection: Connection) -> AbstractContextManager[None]:
+    """Lift DATABASE_TIMEOUT: an index of a large table takes the time that it takes; the wait for the lock keeps it."""
+    watchdog = getattr(connection.connection.driver_connection, "watchdog", None)
+    return nullcontext() if watchdog is None else watchdog.unhurried()
 
 
 def _begin(connection: Connection, deadline: Deadline) -> bool:

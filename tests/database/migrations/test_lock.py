@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from settings.database.migrations import MigrationManager
+from settings.database.migrations.lock import migration_transaction
 from settings.database.tables import VERSION_TABLE, metadata
 from settings.probe import HealthStatus
+from tests.database.conftest import Open
 from tests.servers import wait_until
 
 FLEET = Path(__file__).with_name("fleet.py")
@@ -182,3 +185,12 @@ def test_a_default_isolation_does_not_hide_what_others_did(
     engine = open_database(url=f"{postgres_url}?options=-c default_transaction_isolation=serializable").engine
     assert exits_of(start_fleet(f"{postgres_url}?options=-c default_transaction_isolation=serializable", 4)) == [0] * 4
     assert_whole(engine)
+
+
+def test_a_migration_outlives_the_deadline_of_statements(open_database: Open, postgres_url: str) -> None:
+    """DATABASE_TIMEOUT and DATABASE_STATEMENT_TIMEOUT bound what serves requests, before and after."""
+    engine = open_database(url=postgres_url, timeout=0.3, statement_timeout=0.3).engine
+    with migration_transaction(engine, 1) as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(0.6)")
+    with engine.connect() as connection, pytest.raises(DBAPIError):
+        connection.exec_driver_sql("SELECT pg_sleep(30)")
