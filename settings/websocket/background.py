@@ -87,10 +87,11 @@ class Background:
 
     def after_fork_in_child(self) -> None:
         """Forget the thread, and let go of the connection, which is the parent's."""
-        if self._keeper is not None and self._keeper.descriptor >= 0:
+        descriptor = -1 if self._keeper is None else self._keeper.descriptor
+        if descriptor >= 0:
             from settings.websocket.link import let_go_in_child
 
-            let_go_in_child(self._keeper.descriptor)
+            let_go_in_child(descriptor)
         self._thread = self._keeper = None
         self._ends = False
 

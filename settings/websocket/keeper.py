@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from asyncio.trsock import TransportSocket
 from contextlib import suppress
 
 from settings.problems import Diagnosis
 from settings.websocket.diagnosis import FrozenError, diagnose, retry_after_seconds
 from settings.websocket.envelope import message
-from settings.websocket.link import Door, Link, descriptor_of
+from settings.websocket.link import Door, Link, socket_of
 from settings.websocket.machine import Machine, State
 from settings.websocket.outage import OutageLog
 from settings.websocket.wiring import Wiring
@@ -28,7 +29,6 @@ class Keeper:
         loop: The loop of its thread.
         attempts: Attempts so far.
         opened: Connections so far.
-        descriptor: Of the connection's socket; -1 when there is none.
     """
 
     def __init__(
@@ -49,7 +49,12 @@ class Keeper:
         assert task is not None, "a keeper is made in the task that runs it"
         self._task, self._ending = task, False
         self.attempts = self.opened = 0
-        self.descriptor = -1
+        self._socket: TransportSocket | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """Descriptor of the connection's socket; -1 when there is none, and its number may be another file's."""
+        return -1 if self._socket is None else self._socket.fileno()
 
     async def run(self) -> None:
         """Connect, and connect again, until `end()`."""
@@ -93,13 +98,13 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - whatever a network and its other side can do is diagnosed and shown
             return None if self._ending else self._failed(error)
         finally:
-            self.descriptor = -1
+            self._socket = None
         return None
 
     def _take_note(self, connection: Link) -> None:
         self.opened += 1
         self._asked.clear()
-        self.descriptor = descriptor_of(connection)
+        self._socket = socket_of(connection)
         connection.heard = self._heard
         self._machine.opened(self.loop.time())
         self._outage.opened()

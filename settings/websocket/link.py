@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import threading
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -136,6 +137,7 @@ def let_go_in_child(descriptor: int) -> None:
     os.close(null)
 
 
-def descriptor_of(connection: ClientConnection) -> int:
-    """Return the file descriptor of an open connection's socket; -1 when it is closed already."""
-    return int(connection.transport.get_extra_info("socket").fileno())
+def socket_of(connection: ClientConnection) -> TransportSocket:
+    """Return the socket of an open connection, whose `fileno()` is -1 from the moment in which it is closed."""
+    found: TransportSocket = connection.transport.get_extra_info("socket")
+    return found

@@ -13,6 +13,8 @@ from websockets.sync.server import ServerConnection
 from settings.backoff import ceiling_seconds
 from settings.probe import HealthStatus
 from settings.websocket.client import Change
+from settings.websocket.keeper import Keeper
+from settings.websocket.link import Link
 from settings.websocket.machine import State
 from tests.websocket.clients import Make, account_balances, lines
 from tests.websocket.gateway import (
@@ -222,3 +224,20 @@ def test_a_gateway_that_goes_and_comes_loses_no_event_that_was_not_written(make:
     assert got == sorted(got)
     assert account_balances(client)
     assert json.dumps(got)
+
+
+def test_a_closed_connection_has_no_descriptor(make: Make, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its close on the number may be another file's, which a child of a fork must leave alone."""
+    seen: list[int] = []
+
+    async def lose(keeper: Keeper, connection: Link) -> None:
+        seen.append(keeper.descriptor)
+        connection.transport.abort()
+        await connection.wait_closed()
+        seen.append(keeper.descriptor)
+
+    monkeypatch.setattr(Keeper, "_keep", lose)
+    make(gateway.url).start()
+    wait_until(lambda: len(seen) > 1)
+    assert seen[0] > 0
+    assert seen[1] == -1
