@@ -3,10 +3,22 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, MetaData, Table, case, delete, func, literal_column, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Engine,
+    MetaData,
+    Table,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from settings.database.clock import database_now
 from settings.database.tables import now, performance_alerts, process_snapshots, worker_runs
@@ -16,6 +28,7 @@ log = logging.getLogger(__name__)
 BATCH = 1000
 LONGEST_BATCH_SECONDS = 600.0
 """Enough to read a large table without an index; who waits longer waits on a connection that is frozen."""
+UNKNOWN_ZONE = timedelta(days=1)
 STALE_RUN_SECONDS = 30 * 86400.0
 STALE_INTERVALS, LEAST_STALE_SECONDS = 3, 3600.0
 """Who wrote no snapshot for so many intervals, and for so long, is dead."""
@@ -48,6 +61,9 @@ class Retention:
 
     def add(self, table: str, *, days: int, column: str = "created_at") -> None:
         """Keep the rows of a table of the application's for `days` after `column`; a second rule replaces the first.
+
+        The column holds dates or times; where these have no time zone, rows are kept for a day longer, and those with
+        dates for two, since nobody knows whose time it is. A rule for another column fails, and deletes nothing.
 
         Raises:
             ValueError: `days` is less than 1.
@@ -85,9 +101,8 @@ class Retention:
     def _apply(self, name: str, column: str, days: int) -> int:
         with self._within(LONGEST_BATCH_SECONDS):
             table = Table(name, MetaData(), autoload_with=self._engine())
-        before = datetime.now(UTC) - timedelta(days=days)
-        aware = bool(getattr(table.c[column].type, "timezone", False))
-        return self._delete(table, table.c[column] < (before if aware else before.replace(tzinfo=None)), BATCH)
+        old = _older(table.c[column], datetime.now(UTC) - timedelta(days=days), self._engine().dialect.name)
+        return self._delete(table, old, BATCH)
 
     def _delete(self, table: Table, old: ColumnElement[bool], batch: int) -> int:
         deleted = 0
@@ -107,3 +122,21 @@ class Retention:
         statement = delete(table).where(tuple_(*keys).in_(chosen), old)
         with self._within(LONGEST_BATCH_SECONDS), single_statement(engine).begin() as connection:
             return connection.execute(statement).rowcount
+
+
+def _older(column: Column[Any], before: datetime, dialect: str) -> ColumnElement[bool]:
+    """Say of a row that its moment is before this one; a day's grace where it has no time zone, another for a date.
+
+    SQLite takes any number for smaller than any text, such as a moment's: rows with numbers are left alone.
+
+    Raises:
+        ValueError: The column holds no moments.
+    """
+    kind = column.type.python_type
+    if kind not in (datetime, date) and (kind is not str or dialect != "sqlite"):
+        raise ValueError(f"{column.name} is {column.type}, which is neither a date nor a time")
+    if getattr(column.type, "timezone", False):
+        return column < before
+    latest = (before - UNKNOWN_ZONE * (1 if kind is datetime else 2)).replace(tzinfo=None)
+    old = column < (latest.isoformat(" ") if kind is str else latest)
+    return old & (func.typeof(column) == "text") if dialect == "sqlite" else old

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,6 +97,51 @@ def test_rules_of_the_application_are_applied(engine: Engine, aware: bool) -> No
     retention.add("keyless", days=3, column="at")
     assert retention.run() == {"worker_runs": 0, "process_snapshots": 0, "keyed": 1, "keyless": 2}
     assert (count(engine, keyed), count(engine, keyless)) == (2, 1)
+
+
+@pytest.mark.parametrize("kind", ["INTEGER", "REAL", "NUMERIC", "BIGINT", "DATETIME", "TIMESTAMP"])
+def test_numbers_are_no_moments(open_database: Callable[..., Any], tmp_path: Path, kind: str) -> None:
+    """SQLite takes every number for smaller than a moment: a column of seconds keeps its rows."""
+    engine = open_database(url=f"sqlite:///{tmp_path / 'numbers.db'}").engine
+    MigrationManager(engine).ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE events (created_at {kind})")
+        connection.exec_driver_sql(f"INSERT INTO events VALUES ({NOW.timestamp()}), (1)")
+    retention = Retention(lambda: engine)
+    retention.add("events", days=30)
+    assert retention.run().get("events", 0) == 0
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 2
+
+
+def test_a_moment_without_a_time_zone_has_a_day_of_grace(postgres_url: str, open_database: Callable[..., Any]) -> None:
+    """A server that tells the time of Los Angeles writes moments that look eight hours older than they are."""
+    engine = open_database(url=f"{postgres_url}?options=-ctimezone%3DAmerica/Los_Angeles").engine
+    MigrationManager(engine).ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE events (created_at timestamp, day date)")
+        for hours in (20, 96):
+            moment = f"localtimestamp - interval '{hours} hours'"
+            connection.exec_driver_sql(f"INSERT INTO events VALUES ({moment}, ({moment})::date)")
+    retention = Retention(lambda: engine)
+    for column in ("day", "created_at"):
+        retention.add("events", days=1, column=column)
+        retention.run()
+        with engine.connect() as connection:
+            left = "EXTRACT(hour FROM sum(localtimestamp - created_at))"
+            assert connection.exec_driver_sql(f"SELECT {left} FROM events").scalar() == 20
+
+
+def test_texts_of_moments_are_compared_on_sqlite(open_database: Callable[..., Any], tmp_path: Path) -> None:
+    """Where a column of texts holds moments in ISO 8601, as many applications write them, old rows go."""
+    engine = open_database(url=f"sqlite:///{tmp_path / 'texts.db'}").engine
+    MigrationManager(engine).ensure_tables_exist()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE events (created_at TEXT)")
+        connection.exec_driver_sql("INSERT INTO events VALUES (?), ('2020-01-01T00:00:00')", (NOW.isoformat(),))
+    retention = Retention(lambda: engine)
+    retention.add("events", days=30)
+    assert retention.run()["events"] == 1
 
 
 def test_young_rows_of_a_partition_stay(postgres_url: str, open_database: Callable[..., Any]) -> None:
