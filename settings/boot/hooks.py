@@ -2,8 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Hashable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from flask import Flask, redirect
 from flask.globals import _cv_app  # the context variable itself: the public proxy raises where there is none
@@ -15,6 +15,9 @@ from settings.boot.commands import bootstrap_commands
 from settings.boot.lifecycle import Lifecycle
 from settings.boot.requests import FirstRequest, RequestInstrument
 from settings.boot.services import Boot
+
+if TYPE_CHECKING:
+    from settings.database.manager import DatabaseManager
 
 log = logging.getLogger(__name__)
 OWN_APP = "TWELVEFACTOR_OWN_APP"
@@ -28,10 +31,24 @@ def own_app() -> Flask:
     return app
 
 
-def session_scope() -> Hashable | None:
-    """Identify the application context that runs; None where there is none, which leaves it to the thread."""
-    context = _cv_app.get(None)
-    return None if context is None else id(context)
+def session_scope() -> object | None:
+    """Return the application context that runs; None where there is none, which leaves it to the thread."""
+    return _cv_app.get(None)
+
+
+def end_sessions(app: Flask, database: "DatabaseManager") -> None:
+    """Return each session: a context's when it ends, and what a response used outside of any when it is closed.
+
+    Ours run after all others of the application, also after those that it had before: these may use a session, too.
+    """
+
+    def of_response(response: Response) -> Response:
+        if not database.has_thread_session():  # or it is of one who called the application, as a test does
+            response.call_on_close(database.remove_thread_session)
+        return response
+
+    app.teardown_appcontext_funcs.insert(0, lambda _error: database.remove_session())
+    app.after_request_funcs.setdefault(None, []).insert(0, of_response)
 
 
 def publish(boot: Boot) -> None:

@@ -57,7 +57,7 @@ def open_logs(boot: Boot) -> Outcome:
 def connect_database(boot: Boot) -> Outcome:
     """Database: the engine that DATABASE_URL names, or its fallback, aloud."""
     from settings.boot.beside import lead_flask_sqlalchemy, prepare_flask_sqlalchemy
-    from settings.boot.hooks import session_scope
+    from settings.boot.hooks import end_sessions, session_scope
     from settings.database.manager import DatabaseManager, SmartConnectionManager
 
     settings = boot.settings
@@ -69,7 +69,7 @@ def connect_database(boot: Boot) -> Outcome:
     )
     database = boot.services.database = DatabaseManager(connections, scope=session_scope)
     boot.closers.add("database", database.close)
-    boot.app.teardown_appcontext(lambda _error: database.remove_session())
+    end_sessions(boot.app, database)
     if boot.command in LEFT_ALONE:
         prepare_flask_sqlalchemy(boot.app, database, boot.command)
         return Outcome("ok", f"connects when it is used, because flask {boot.command} decides")

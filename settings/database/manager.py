@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import MappingProxyType
@@ -34,7 +34,8 @@ class DatabaseManager:
 
     Args:
         connections: Makes the engine; connected on first use when nobody did before.
-        scope: Identifies the running application context; where it says None, the thread has the session.
+        scope: Returns the running application context, which is held weakly; where it says None, the thread has the
+            session.
 
     Attributes:
         session: The session of the running application context; `with database.session() as session:` commits at the
@@ -42,7 +43,7 @@ class DatabaseManager:
     """
 
     def __init__(
-        self, connections: SmartConnectionManager, *, scope: Callable[[], Hashable | None] | None = None
+        self, connections: SmartConnectionManager, *, scope: Callable[[], object | None] | None = None
     ) -> None:
         self._connections = connections
         self._connecting = threading.RLock()
@@ -94,6 +95,14 @@ class DatabaseManager:
     def remove_session(self) -> None:
         """Roll back and return the session of the running application context, if it has one."""
         self._sessions.remove()
+
+    def has_thread_session(self) -> bool:
+        """Say whether this thread has a session outside of any application context."""
+        return self._sessions.has_of_thread()
+
+    def remove_thread_session(self) -> None:
+        """Roll back and return the session that this thread has outside of any application context, if it has one."""
+        self._sessions.remove_of_thread()
 
     def within(self, seconds: float | None) -> AbstractContextManager[None]:
         """Let everything that this thread asks the database in the with block end `seconds` from now, also by force."""

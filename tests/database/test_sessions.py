@@ -1,7 +1,8 @@
 """Sessions: one for each scope, ended with it, and none of a thread that is gone."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -18,21 +19,26 @@ def engine() -> Iterator[Engine]:
     made.dispose()
 
 
+class _Context:
+    """What a scope returns: an object that can be held weakly."""
+
+
 def _in_use(engine: Engine) -> int:
     assert isinstance(engine.pool, QueuePool)
     return engine.pool.checkedout()
 
 
 def test_scope_decides_which_session_is_meant(engine: Engine) -> None:
-    """The same key, the same session; another key, another one; each is removed alone."""
-    key = ["a"]
-    sessions = Sessions(lambda: engine, scope=lambda: key[0])
+    """The same context, the same session; another one, another; each is removed alone."""
+    contexts = [_Context(), _Context()]
+    running = contexts[0]
+    sessions = Sessions(lambda: engine, scope=lambda: running)
     first = sessions.scoped()
-    key[0] = "b"
+    running = contexts[1]
     assert sessions.scoped() is not first
     assert sessions.remove()
     assert not sessions.remove()
-    key[0] = "a"
+    running = contexts[0]
     assert sessions.scoped() is first
 
 
@@ -57,6 +63,57 @@ def test_session_of_a_thread_that_ended_gives_its_connection_back(engine: Engine
     assert _in_use(engine) == 1
     sessions.scoped()
     assert _in_use(engine) == 0
+
+
+@pytest.mark.parametrize("meet", [Sessions.new, Sessions.remove])
+def test_context_that_dies_leaves_its_session_to_nobody(
+    meet: Callable[[Sessions], object], engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new context, which may have the number of a dead one, inherits nothing; the next who comes takes it back."""
+    running: list[_Context] = [_Context()]
+    sessions = Sessions(lambda: engine, scope=lambda: running[0])
+    left = sessions.scoped()
+    left.execute(text("SELECT 1"))
+    running[0] = _Context()
+    assert (sessions.scoped.registry.has(), left.in_transaction(), _in_use(engine)) == (False, True, 1)
+    meet(sessions)
+    assert (left.in_transaction(), _in_use(engine), sessions.abandoned) == (False, 0, 1)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_threads_that_meet_the_same_dead_ones_do_not_fail(engine: Engine) -> None:
+    """Each takes back what is left, and what another took first is no error."""
+    sessions, together = Sessions(lambda: engine), threading.Barrier(4)
+    key = threading.Thread(target=sessions.scoped)
+    key.start()
+    key.join()
+
+    class Slow(dict):  # type: ignore[type-arg] # only its `copy` matters
+        def copy(self) -> dict[object, object]:
+            found = super().copy()
+            together.wait(10)
+            return found
+
+    sessions.scoped.registry.registry = Slow(sessions.scoped.registry.registry)
+    with ThreadPoolExecutor(4) as threads:
+        made = [each.result(10) for each in [threads.submit(sessions.new) for _ in range(4)]]
+    assert len(set(made)) == 4
+    assert not sessions.scoped.registry.registry
+
+
+def test_session_of_the_thread_is_removed_beside_that_of_a_context(engine: Engine) -> None:
+    """What a thread uses outside of any context can be returned while another context runs."""
+    running: _Context | None = None
+    sessions = Sessions(lambda: engine, scope=lambda: running)
+    sessions.scoped().execute(text("SELECT 1"))
+    running = _Context()
+    mine = sessions.scoped()
+    assert sessions.has_of_thread()
+    assert sessions.remove_of_thread()
+    assert not sessions.has_of_thread()
+    assert not sessions.remove_of_thread()
+    assert _in_use(engine) == 0
+    assert sessions.scoped() is mine
 
 
 def test_remove_never_connects() -> None:
