@@ -39,7 +39,8 @@ class DatabaseManager:
 
     Attributes:
         session: The session of the running application context; `with database.session() as session:` commits at the
-            end of the block, rolls back on an exception and returns the connection.
+            end of the block, rolls back on an exception and returns the connection. A block within a block is part of
+            the outer one's work, which ends with the outermost.
     """
 
     def __init__(

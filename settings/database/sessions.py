@@ -6,25 +6,64 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
 from types import TracebackType
+from typing import Self
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.orm import Session, scoped_session
 
 log = logging.getLogger(__name__)
 
 
 class UnitOfWork(Session):
-    """A session whose with block is one piece of work: committed at its end, rolled back on an exception, returned."""
+    """A session whose with block is one piece of work: committed at its end, rolled back on an exception, returned.
+
+    A block within a block of the same session is part of that work: only the end of the outermost commits and returns.
+    Once an inner block has failed there is nothing left to commit, also where the outer block caught the exception: it
+    ends in a PendingRollbackError, unless it has called `rollback()` to begin anew.
+    """
+
+    _depth = 0
+    _failed_within = False
+
+    def __enter__(self) -> Self:
+        """Begin the work, or a part of it."""
+        self._depth += 1
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the work."""
+        """End the work, or a part of it."""
+        self._depth -= 1
+        if self._depth:
+            self._failed_within = self._failed_within or kind is not None
+            return
         try:
             if kind is None:
                 self.commit()
         finally:
+            self._failed_within = False
             super().__exit__(kind, error, trace)
+
+    def commit(self) -> None:
+        """Commit.
+
+        Raises:
+            PendingRollbackError: A with block within this work has failed, so part of the work is missing.
+        """
+        if self._failed_within:
+            raise PendingRollbackError(
+                "this session: a with block within this one ended in an exception, so nothing is committed. "
+                "Fix: let the exception pass, call rollback() to begin anew, or give the inner work a session of its "
+                "own by session_scope()"
+            )
+        super().commit()
+
+    def rollback(self) -> None:
+        """Roll back; what comes after is work of its own."""
+        self._failed_within = False
+        super().rollback()
 
 
 class Sessions:

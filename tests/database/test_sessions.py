@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.pool import QueuePool
 
 from settings.database.sessions import Sessions, UnitOfWork
@@ -147,3 +150,86 @@ def test_failed_commit_rolls_back_and_returns_the_connection(engine: Engine) -> 
     with pytest.raises(KeyError), Failing(engine) as session:
         session.execute(text("SELECT 1"))
     assert _in_use(engine) == 0
+
+
+def _numbers(engine: Engine) -> list[int]:
+    with engine.connect() as connection:
+        return list(connection.execute(text("SELECT id FROM t ORDER BY id")).scalars())
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[UnitOfWork]:
+    """A session on a database with a table of numbers."""
+    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER)"))
+    yield UnitOfWork(engine)
+    engine.dispose()
+
+
+def _insert(session: UnitOfWork, number: int) -> None:
+    session.execute(text("INSERT INTO t VALUES (:id)"), {"id": number})
+
+
+def test_block_within_a_block_ends_with_the_outer_one(session: UnitOfWork) -> None:
+    """The inner block neither commits nor returns; the outermost does both, for all."""
+    engine = session.get_bind()
+    assert isinstance(engine, Engine)
+    with session as outer:
+        _insert(outer, 1)
+        with session as inner:
+            _insert(inner, 2)
+        assert outer.in_transaction()
+        assert _numbers(engine) == []
+    assert _numbers(engine) == [1, 2]
+
+
+def test_outer_block_that_fails_takes_the_inner_one_along(session: UnitOfWork) -> None:
+    """What the inner block wrote is part of the outer work, and the next block is a new one."""
+
+    def work() -> None:
+        with session:
+            with session:
+                _insert(session, 1)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        work()
+    with session:
+        _insert(session, 2)
+    engine = session.get_bind()
+    assert isinstance(engine, Engine)
+    assert _numbers(engine) == [2]
+
+
+def test_inner_block_that_failed_lets_nothing_be_committed(session: UnitOfWork) -> None:
+    """Half of the work is no work, also where its error was caught; the error says how to go on."""
+    engine = session.get_bind()
+    assert isinstance(engine, Engine)
+
+    def work() -> None:
+        with session:
+            with suppress(KeyError), session:
+                _insert(session, 1)
+                raise KeyError
+            _insert(session, 2)
+
+    with pytest.raises(PendingRollbackError, match=r"Fix: .* rollback\(\)"):
+        work()
+    assert (_numbers(engine), session.in_transaction()) == ([], False)
+    with session:
+        _insert(session, 3)
+    assert _numbers(engine) == [3]
+
+
+def test_rollback_after_a_failed_inner_block_begins_anew(session: UnitOfWork) -> None:
+    """Who says `rollback()` knows that the earlier work is gone."""
+    with session:
+        with suppress(KeyError), session:
+            _insert(session, 1)
+            raise KeyError
+        session.rollback()
+        _insert(session, 2)
+    engine = session.get_bind()
+    assert isinstance(engine, Engine)
+    assert _numbers(engine) == [2]
