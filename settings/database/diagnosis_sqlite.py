@@ -50,6 +50,11 @@ CODES_OF_SQLITE: Mapping[str, Diagnosis] = {
         "retry the whole transaction, or begin it with execution_options(sqlite_begin='IMMEDIATE')",
         transient=True,
     ),
+    "SQLITE_ABORT_ROLLBACK": _row(
+        "rolled-back",
+        "an earlier error in this transaction had SQLite roll it back by itself",
+        "let that error end the transaction, or roll back, and run the whole transaction again",
+    ),
     "SQLITE_BUSY_RECOVERY": _row(
         "recovering", "another process recovers the file after a crash", "wait and retry", transient=True
     ),

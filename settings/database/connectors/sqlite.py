@@ -3,9 +3,10 @@
 import logging
 import sqlite3
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import OperationalError
 
 from settings.database.config import DatabaseConfig
@@ -98,13 +99,15 @@ class _Transactions:
         event.listen(engine, "begin", self._begin)
         event.listen(engine, "commit", _end)
         event.listen(engine, "rollback", _end)
+        event.listen(engine, "handle_error", _look_whether_it_is_over)
 
     def _begin(self, connection: Connection) -> None:
-        options = connection.get_execution_options()
+        options, driver = connection.get_execution_options(), _driver(connection)
+        if not isinstance(driver, SharedConnection):
+            driver.begin_anew()  # a commit that failed leaves nothing for a rollback to do
         if options.get("isolation_level") == "AUTOCOMMIT":
             return
         mode = str(options.get("sqlite_begin", self._mode))
-        driver = connection.connection.driver_connection
         if isinstance(driver, SharedConnection):
             _take_turn(connection, driver, mode)
         else:
@@ -119,6 +122,19 @@ class _Transactions:
         connection.execute("PRAGMA synchronous = NORMAL")
 
 
+def _driver(connection: Connection) -> OwnConnection:
+    return cast("OwnConnection", connection.connection.driver_connection)
+
+
+def _look_whether_it_is_over(context: ExceptionContext) -> None:
+    """Refuse the rest of a transaction that SQLite has ended by itself: it would be committed bit by bit."""
+    connection = context.connection
+    if connection is None or context.is_disconnect or not connection.in_transaction():
+        return
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        _driver(connection).give_up()
+
+
 def _take_turn(connection: Connection, driver: SharedConnection, mode: str) -> None:
     try:
         statement = driver.begin(connection, mode)
@@ -128,7 +144,7 @@ def _take_turn(connection: Connection, driver: SharedConnection, mode: str) -> N
 
 
 def _end(connection: Connection) -> None:
-    driver = connection.connection.driver_connection
+    driver = _driver(connection)
     if isinstance(driver, SharedConnection):
         driver.ends(connection)
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from settings.database.deadline import Watchdog
 from settings.forks import watch_forks
@@ -27,6 +27,7 @@ class OwnConnection(sqlite3.Connection):
     """
 
     watchdog: Watchdog | None = None
+    given_up = False
     # What is left of a parent's connections; sqlite3 closes one that nobody refers to.
     inherited: ClassVar[list[sqlite3.Connection]] = []
 
@@ -47,6 +48,29 @@ class OwnConnection(sqlite3.Connection):
         """Interrupt the statement that runs now."""
         self.interrupt()
 
+    def commit(self) -> None:
+        """Commit what is open."""
+        if self.given_up:
+            say_that_it_is_over()
+        super().commit()
+
+    def rollback(self) -> None:
+        """Roll back what is open."""
+        self.begin_anew()
+        super().rollback()
+
+    def give_up(self) -> None:
+        """Where SQLite has ended the transaction by itself, refuse all until its rollback: each would be committed."""
+        if not self.in_transaction and "cursor" not in self.__dict__:
+            self.given_up = True
+            self.__dict__["cursor"] = say_that_it_is_over  # on the instance, so that nothing stands in the way before
+
+    def begin_anew(self) -> None:
+        """Serve the next transaction."""
+        if self.given_up:
+            self.given_up = False
+            del self.__dict__["cursor"]
+
     def before_fork(self) -> None:
         """Let a statement that runs go on."""
 
@@ -55,6 +79,7 @@ class OwnConnection(sqlite3.Connection):
 
     def after_fork_in_child(self) -> None:
         """Be of no use here, and stay as it is."""
+        self.given_up = False
         # On the instance, so that in the parent nothing stands between SQLAlchemy and sqlite3.
         self.__dict__.update(cursor=_refuse, execute=_refuse, executemany=_refuse, executescript=_refuse)
         self.__dict__.update(commit=_nothing, rollback=_nothing, close=_nothing, watchdog=_Refusal())
@@ -117,6 +142,14 @@ def _nothing() -> None:
 
 def _refuse(*_arguments: object) -> None:
     raise refusal("this connection belongs to the process that forked this one", "SQLITE_MISUSE")
+
+
+def say_that_it_is_over(*_arguments: object) -> NoReturn:
+    """Refuse what would be committed although the transaction was rolled back."""
+    raise refusal(
+        "this transaction is over: after an error SQLite rolled it back by itself. Fix: roll back, then run it again",
+        "SQLITE_ABORT_ROLLBACK",
+    )
 
 
 def factory(kind: type[OwnConnection], watchdog: Watchdog) -> Callable[..., OwnConnection]:

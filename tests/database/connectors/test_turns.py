@@ -4,10 +4,11 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from settings.database import DatabaseURLParser
 from settings.database.connectors import SQLiteConnector
@@ -117,3 +118,36 @@ def test_closed_connection_does_not_disturb_a_fork(memory: Engine) -> None:
     driver.after_fork_in_child()
     with memory.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_all_that_sqlite_ended_are_refused_until_each_was_rolled_back(memory: Engine) -> None:
+    """An error in the inner one that ends all is the outer one's, too; then the turn is another thread's."""
+    with memory.begin() as connection:
+        connection.execute(text("INSERT INTO t VALUES (7)"))
+    with memory.connect() as outer, memory.connect() as inner:
+        outer.execute(text("INSERT INTO t VALUES (1)"))
+        with pytest.raises(IntegrityError):
+            inner.execute(text("INSERT OR ROLLBACK INTO t VALUES (7)"))
+        inner.rollback()
+        with pytest.raises(OperationalError, match="Fix: roll back"):
+            inner.execute(text("INSERT INTO t VALUES (2)"))
+        with pytest.raises(OperationalError, match="Fix: roll back"):
+            outer.execute(text("INSERT INTO t VALUES (3)"))
+        outer.rollback()
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(_numbers, memory).result(10) == [7]
+
+
+def test_transactions_within_each_other_of_a_dead_thread_are_rolled_back(memory: Engine) -> None:
+    """Also where they were several, and the next thread does not wait for its turn."""
+    kept: list[Connection] = []
+
+    def work() -> None:
+        kept.extend((memory.connect(), memory.connect()))
+        for number, each in enumerate(kept):
+            each.execute(text("INSERT INTO t VALUES (:id)"), {"id": number})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert _numbers(memory) == []
