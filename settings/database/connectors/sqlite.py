@@ -119,7 +119,9 @@ class _Transactions:
         if not self._looked:
             _use_wal(connection)
             self._looked = True
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # With a rollback journal NORMAL may damage the file when the power fails (sqlite.org/pragma.html).
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _driver(connection: Connection) -> OwnConnection:

@@ -69,6 +69,7 @@ def test_large_file_is_neither_checked_nor_turned_to_wal(
     engine = _engine(f"sqlite:///{tmp_path}/app.db")
     with engine.connect() as connection, engine.connect():
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "delete"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL: NORMAL is safe with WAL only
     engine.dispose()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "PRAGMA journal_mode = WAL" in caplog.text
