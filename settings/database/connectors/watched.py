@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from psycopg2 import Error, OperationalError
 from psycopg2.extensions import connection, cursor
 
+from settings.database.connectors.large_objects import WatchedLargeObject
 from settings.database.deadline import Watchdog
 from settings.forks import watch_forks
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+PLACE_OF_FACTORY = 5  # among the arguments of psycopg2's `lobject`
 
 
 class DeadlineExceededError(OperationalError):  # type: ignore[misc] # psycopg2 has no annotations
@@ -86,10 +88,15 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
         self.watchdog.disarm(self.link)
         return answer
 
-    def cursor(self, name: str | None = None, cursor_factory: Any = None, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+    def cursor(self, name: str | None = None, cursor_factory: Any = None, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
         """Return a cursor, under the deadline also where another kind is asked for, as psycopg2's extras do."""
         kind = watched_kind(cursor_factory) if isinstance(cursor_factory, type) else cursor_factory
-        return super().cursor(name, kind, **options)
+        return super().cursor(name, kind, *arguments, **options)
+
+    def lobject(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - psycopg2's signature
+        """Return a large object, under the deadline unless another kind is asked for."""
+        kind = {} if len(arguments) == PLACE_OF_FACTORY else {"lobject_factory": WatchedLargeObject}
+        return super().lobject(*arguments, **{**kind, **options})
 
     def commit(self) -> None:
         """Commit, by the deadline."""

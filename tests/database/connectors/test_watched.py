@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2.extensions import lobject
 from psycopg2.extras import DictCursor
 
 from settings.database.connectors.watched import DeadlineExceededError, SocketLink, WatchedConnection
@@ -57,6 +58,7 @@ def test_deadline_of_a_block_bounds_statements(postgres: PostgresServer) -> None
         lambda _connection, rows: list(rows),
         lambda _connection, rows: rows.scroll(500),
         lambda connection, _rows: connection.tpc_prepare(),
+        lambda connection, _rows: connection.lobject(0, "wb"),
     ],
 )
 def test_whatever_speaks_to_a_silent_server_ends_by_the_deadline(
@@ -74,6 +76,52 @@ def test_whatever_speaks_to_a_silent_server_ends_by_the_deadline(
             speak(connection, rows)
         assert connection.closed
     proxy.thaw()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda large: large.read(),
+        lambda large: large.write(b"x"),
+        lambda large: large.seek(1),
+        lambda large: large.tell(),
+        lambda large: large.truncate(),
+        lambda large: large.unlink(),
+        lambda large: large.export("/dev/null"),
+        lambda large: large.close(),
+    ],
+)
+def test_large_object_of_a_silent_server_ends_by_the_deadline(
+    ask: Callable[[Any], object], postgres: PostgresServer, proxy: TcpProxy
+) -> None:
+    """It talks to the server beside all cursors."""
+    proxy.target = postgres.port
+    with closing(_connect(proxy)) as connection:
+        large = connection.lobject(0, "rwb")
+        proxy.freeze()
+        with connection.watchdog.within(0.05), pytest.raises(DeadlineExceededError):
+            ask(large)
+        assert connection.closed
+    proxy.thaw()
+
+
+def test_large_object_is_as_psycopg2s(postgres: PostgresServer) -> None:
+    """Read, written and removed within the deadline; another kind is made where it is asked for."""
+    with closing(_connect(postgres)) as connection, connection.watchdog.within(30):
+        large = connection.lobject(0, "rwb")
+        assert (large.write(b"12345"), large.seek(1), large.tell()) == (5, 1, 1)
+        large.truncate(4)
+        assert (large.read(2), large.read()) == (b"23", b"4")
+        assert type(connection.lobject(large.oid, "rb", 0, None, lobject)) is lobject
+        large.unlink()
+        assert large.closed
+
+
+def test_cursor_takes_all_of_psycopg2s_arguments_by_place(postgres: PostgresServer) -> None:
+    """Name, kind, scrollable, withhold."""
+    with closing(_connect(postgres)) as connection:
+        rows = connection.cursor("rows", None, True, True)
+        assert (rows.scrollable, rows.withhold) == (True, True)
 
 
 def test_every_kind_of_cursor_stays_what_it_is(postgres: PostgresServer) -> None:
