@@ -81,13 +81,14 @@ class PostgreSQLConnector:
         }
         arguments = {name: value for name, value in ours.items() if name not in config.options}
         secrets = {name: value for name, value in config.options.items() if name in SECRET_OPTIONS}
-        return {**arguments, **secrets, "connection_factory": partial(WatchedConnection, watchdog=self._watchdog)}
+        made = partial(WatchedConnection, watchdog=self._watchdog, first=self._limit(config))
+        return {**arguments, **secrets, "connection_factory": made}
 
     def _adorn(self, config: DatabaseConfig, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._hasten)
         event.listen(engine, "handle_error", _end_by_the_deadline)
-        if self._settings.statement_timeout and "statement_timeout" not in config.options.get("options", ""):
-            event.listen(engine, "begin", self._limit)
+        if limit := self._limit(config):
+            event.listen(engine, "begin", partial(_set, limit))
 
     def _hasten(self, _dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
         """Let a connect take no longer than what is left to this thread."""
@@ -96,12 +97,17 @@ class PostgreSQLConnector:
             wanted = int(options["connect_timeout"])
             options["connect_timeout"] = max(1, ceil(left)) if wanted <= 0 else min(wanted, max(1, ceil(left)))
 
-    def _limit(self, connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            return
+    def _limit(self, config: DatabaseConfig) -> str:
+        """Return what sets DATABASE_STATEMENT_TIMEOUT in a transaction; empty where nothing does."""
+        if not self._settings.statement_timeout or "statement_timeout" in config.options.get("options", ""):
+            return ""
         # Local to the transaction: behind a transaction pooler a session's setting would reach strangers.
-        milliseconds = max(1, round(self._settings.statement_timeout * 1000))
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+        return f"SET LOCAL statement_timeout = {max(1, round(self._settings.statement_timeout * 1000))}"
+
+
+def _set(limit: str, connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql(limit)
 
 
 def _end_by_the_deadline(context: ExceptionContext) -> None:

@@ -55,12 +55,13 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
     Args:
         dsn: libpq's connection string.
         watchdog: Cuts what takes too long.
+        first: The first statement of each two-phase transaction, since SQLAlchemy has no event in one; none when empty.
     """
 
-    def __init__(self, dsn: str, watchdog: Watchdog, **options: Any) -> None:
+    def __init__(self, dsn: str, watchdog: Watchdog, *, first: str = "", **options: Any) -> None:
         super().__init__(dsn, **options)
         self.cursor_factory = WatchedCursor
-        self.watchdog = watchdog
+        self.watchdog, self.first = watchdog, first
         self.link = SocketLink(self.fileno())
         watch_forks(self, first=True)
 
@@ -126,6 +127,13 @@ class WatchedConnection(connection):  # type: ignore[misc] # psycopg2 has no ann
     def set_session(self, *arguments: Any, **options: Any) -> None:
         """Set what later transactions are like, by the deadline."""
         self.bounded(partial(super().set_session, *arguments, **options))
+
+    def tpc_begin(self, xid: Any) -> None:  # noqa: ANN401 - psycopg2's signature
+        """Begin a two-phase transaction by the deadline, and run the first statement in it."""
+        self.bounded(super().tpc_begin, xid)
+        if self.first:
+            with self.cursor() as own:
+                own.execute(self.first)
 
     def tpc_prepare(self) -> None:
         """Prepare a two-phase transaction, by the deadline."""

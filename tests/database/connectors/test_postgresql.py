@@ -86,6 +86,16 @@ def test_statement_timeout_is_local_to_each_transaction(make: Make, postgres_url
         assert cursor.fetchone() == ("0",)
 
 
+def test_statement_timeout_counts_in_a_two_phase_transaction(make: Make, postgres_url: str) -> None:
+    """Two-phase transactions begin by an event and a call of their own."""
+    engine = make(postgres_url, statement_timeout=0.1)
+    for _ in range(2):
+        with engine.connect() as connection:
+            connection.begin_twophase()
+            assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "100ms"
+    assert _shown(make(postgres_url), "statement_timeout") == "0"
+
+
 def test_statement_timeout_of_the_url_wins(make: Make, postgres_url: str) -> None:
     """`options=-c statement_timeout=…` is what the user said."""
     engine = make(f"{postgres_url}?options=-c%20statement_timeout%3D7000", statement_timeout=0.1)
