@@ -1,45 +1,18 @@
 """Alembic without its command line, its env.py or its logging: revisions run on our connection, in our transaction."""
 
-import re
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from io import StringIO
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
-from settings.database.migrations.result import FAILED
-from settings.problems import BootstrapError, Diagnosis
+from settings.database.migrations.whole import Whole
 
 OURS = "settings.database:migrations"
-
-
-_ENDS = re.compile(r"\s*(COMMIT|END|ABORT|ROLLBACK(?!\s+((WORK|TRANSACTION)\s+)?TO\b))\b", re.IGNORECASE)
-
-
-def _refuse() -> NoReturn:
-    cause = "a revision ends the transaction (autocommit_block, COMMIT or ROLLBACK), which could leave it half-applied"
-    fix = "run that revision with `flask db upgrade` or `alembic upgrade`"
-    raise BootstrapError("DATABASE_MIGRATE", "", Diagnosis(FAILED, cause, fix))
-
-
-@contextmanager
-def _kept_whole(connection: Connection) -> Iterator[None]:
-    """Refuse what would end the transaction, and with it the lock, in the middle of a migration."""
-
-    def look(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if _ENDS.match(statement):
-            _refuse()
-
-    event.listen(connection, "before_cursor_execute", look)
-    try:
-        yield
-    finally:
-        event.remove(connection, "before_cursor_execute", look)
 
 
 class Folder:
@@ -75,29 +48,33 @@ class Folder:
 
     def upgrade(self, connection: Connection) -> list[str]:
         """Bring the schema to the newest revisions and return those that were applied, oldest first."""
-        with _kept_whole(connection):
-            return self._run({"connection": connection})
+        with Whole(connection) as whole:
+            return self._run({"connection": connection}, whole)
 
     def sql(self, connection: Connection, current: Collection[str]) -> str:
         """Return the statements of an upgrade from the revisions `current`; runs nothing."""
         buffer = StringIO()
-        start = {"starting_rev": tuple(current)} if current else {}
-        self._run({"dialect_name": connection.dialect.name, "output_buffer": buffer}, as_sql=True, **start)
+        start: dict[str, Any] = {"starting_rev": tuple(current)} if current else {}
+        options = {"dialect_name": connection.dialect.name, "output_buffer": buffer}
+        self._run(options, as_sql=True, **start)
         table = f"CREATE TABLE {self._version_table}"
         return buffer.getvalue().replace(table, table.replace("TABLE", "TABLE IF NOT EXISTS"), 1).strip()
 
-    def _run(self, options: dict[str, Any], **of_the_environment: Any) -> list[str]:
+    def _run(self, options: dict[str, Any], whole: Whole | None = None, **of_the_environment: Any) -> list[str]:
         applied: list[str] = []
 
         def steps(revision: Any, _context: object) -> list[Any]:  # noqa: ANN401 - as Alembic hands it over
             found = self._steps(revision)
-            applied.extend(str(step.revision.revision) for step in found)
+            for step in found:
+                applied.append(str(step.revision.revision))
+                if whole is not None:
+                    step.migration_fn = whole.step(applied[-1], step.migration_fn)
             return found
 
         with EnvironmentContext(self._config, self._scripts, fn=steps, **of_the_environment) as environment:
             environment.configure(version_table=self._version_table, **options)
-            if "connection" in options:
-                vars(environment.get_context())["autocommit_block"] = _refuse
+            if whole is not None:
+                vars(environment.get_context())["autocommit_block"] = whole.refuse
             environment.run_migrations()
         return applied
 

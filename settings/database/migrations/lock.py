@@ -22,6 +22,11 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 AND (l.classid::bigint << 32) | l.objid::bigint = %(key)s AND l.database = a.datid AND a.datname = current_database()
 """
 
+_HELD_BY_US = """
+SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+AND (classid::bigint << 32) | objid::bigint = %(key)s AND pid = pg_backend_pid())
+"""
+
 
 @contextmanager
 def migration_transaction(engine: Engine, wait_seconds: float) -> Iterator[Connection]:
@@ -49,6 +54,13 @@ def migration_transaction(engine: Engine, wait_seconds: float) -> Iterator[Conne
         with _unhurried(connection):
             yield connection
             connection.commit()
+
+
+def holds_lock(connection: Connection) -> bool:
+    """Say whether the transaction that took the lock goes on: both end together."""
+    if connection.dialect.name == "sqlite":
+        return bool(getattr(connection.connection.driver_connection, "in_transaction", False))
+    return bool(connection.exec_driver_sql(_HELD_BY_US, {"key": LOCK_KEY}).scalar())
 
 
 def _unhurried(connection: Connection) -> AbstractContextManager[None]:

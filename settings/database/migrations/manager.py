@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.catalogue import OUR_TABLES
 from settings.database.migrations.lock import HELD, migration_transaction
-from settings.database.migrations.result import AHEAD, DRIFT, FAILED, PENDING, MigrationResult
+from settings.database.migrations.result import AHEAD, DRIFT, ENDED, FAILED, PENDING, MigrationResult
 from settings.database.migrations.revisions import HEAD
 from settings.database.migrations.state import State, Wanted, look
 from settings.database.tables import VERSION_TABLE
@@ -22,7 +22,7 @@ from settings.problems import BootstrapError, Diagnosis, mask_urls
 
 log = logging.getLogger(__name__)
 OUR_NAMES = frozenset({*our_metadata.tables, VERSION_TABLE})
-CODES = frozenset({FAILED, PENDING, AHEAD, DRIFT, HELD})
+CODES = frozenset({FAILED, PENDING, AHEAD, DRIFT, ENDED, HELD})
 BY_HAND = "run `flask bootstrap migrate`"
 
 
@@ -67,7 +67,7 @@ class MigrationManager:
                 self._change(result)
         except Exception as error:
             result = MigrationResult("failed", diagnosis=_why(error))
-            log.error("migrations: %s; nothing was changed. Fix: %s [%s]", *_words(result), exc_info=_trace(error))  # noqa: TRY400 - without the traceback where the diagnosis says all
+            log.error("migrations: %s. Fix: %s [%s]", *_told(result), exc_info=_trace(error))  # noqa: TRY400 - without the traceback where the diagnosis says all
         if result.status in {"ahead", "drift"}:
             log.warning("migrations: %s. Fix: %s [%s]", result, *_words(result)[1:])
         result.milliseconds = (time.perf_counter() - begin) * 1000
@@ -167,6 +167,12 @@ def _readable() -> Iterator[None]:
 def _words(result: MigrationResult) -> tuple[str, str, str]:
     why = result.diagnosis
     return (why.cause, why.fix, why.code) if why is not None else ("", "", "")
+
+
+def _told(result: MigrationResult) -> tuple[str, str, str]:
+    """Return the words of a failure; all but one kind of it has changed nothing."""
+    cause, fix, code = _words(result)
+    return cause if code == ENDED else f"{cause}; nothing was changed", fix, code
 
 
 def _trace(error: BaseException) -> BaseException | None:

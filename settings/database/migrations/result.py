@@ -7,6 +7,8 @@ from settings.database.migrations.revisions import HEAD
 from settings.problems import Diagnosis
 
 FAILED, PENDING, AHEAD, DRIFT = "migration-failed", "migration-pending", "migration-ahead", "migration-drift"
+ENDED = "migration-ended"
+"""A revision ended the transaction, and what it committed stays."""
 
 
 @dataclass(slots=True)
@@ -15,7 +17,8 @@ class MigrationResult:
 
     Attributes:
         status: `ok`; `ahead`: a revision that this code does not know, nothing was done; `drift`: tables differ from
-            their definition in a way that is not mended without a person; `failed`: nothing was changed.
+            their definition in a way that is not mended without a person; `failed`: nothing was changed, but for what
+            a revision committed where the diagnosis says so.
         applied: Revisions that were applied, oldest first.
         created: The application's tables that were created from its metadata.
         mended: What was dropped or altered by hand and is right again.

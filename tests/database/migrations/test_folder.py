@@ -132,32 +132,6 @@ def test_a_folder_that_is_behind_the_database_is_ahead(engine: Engine, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "work",
-    [
-        'op.execute("COMMIT")',
-        'op.execute("rollback")',
-        'with op.get_context().autocommit_block():\n        op.execute("SELECT 1")',
-    ],
-)
-def test_a_step_cannot_end_the_transaction(engine: Engine, tmp_path: Path, work: str) -> None:
-    """What came before it would stay half-applied, and without the lock: it is refused, with a way to run it."""
-    folder = step(step(tmp_path, "a1", None), "a2", "a1", work)
-    result = MigrationManager(engine, folder=folder).ensure_tables_exist()
-    assert result.diagnosis is not None
-    assert (result.status, tables(engine)) == ("failed", set())
-    assert "a revision ends the transaction" in result.diagnosis.cause
-    assert "flask db upgrade" in result.diagnosis.fix
-
-
-def test_a_step_may_use_savepoints(engine: Engine, tmp_path: Path) -> None:
-    """To roll back to a savepoint ends nothing."""
-    work = 'point = op.get_bind().begin_nested()\n    op.execute("CREATE TABLE x (y INT)")\n    point.rollback()'
-    manager = MigrationManager(engine, folder=step(tmp_path, "a1", None, work))
-    assert manager.ensure_tables_exist().applied == ["0001", "a1"]
-    assert "x" not in tables(engine)
-
-
-@pytest.mark.parametrize(
     ("written", "cause"),
     [
         ("revision = (", "SyntaxError"),
