@@ -3,16 +3,21 @@
 from collections.abc import Collection
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from settings.database.migrations.whole import Whole
+from settings.database.migrations.statements import ends_transaction
+from settings.database.migrations.whole import Whole, refusal
 
 OURS = "settings.database:migrations"
+
+
+def _refuse(*_arguments: object) -> NoReturn:
+    raise refusal()
 
 
 class Folder:
@@ -52,11 +57,18 @@ class Folder:
             return self._run({"connection": connection}, whole)
 
     def sql(self, connection: Connection, current: Collection[str]) -> str:
-        """Return the statements of an upgrade from the revisions `current`; runs nothing."""
+        """Return the statements of an upgrade from the revisions `current`; runs nothing.
+
+        Raises:
+            BootstrapError: A revision ends the transaction, which a run refuses too.
+        """
         buffer = StringIO()
         start: dict[str, Any] = {"starting_rev": tuple(current)} if current else {}
-        options = {"dialect_name": connection.dialect.name, "output_buffer": buffer}
-        self._run(options, as_sql=True, **start)
+        # With `named`, percent signs are not doubled as the driver would have them.
+        options = {"dialect_name": connection.dialect.name, "dialect_opts": {"paramstyle": "named"}}
+        self._run({**options, "output_buffer": buffer}, as_sql=True, **start)
+        if ends_transaction(buffer.getvalue()):
+            _refuse()
         table = f"CREATE TABLE {self._version_table}"
         return buffer.getvalue().replace(table, table.replace("TABLE", "TABLE IF NOT EXISTS"), 1).strip()
 
@@ -73,8 +85,7 @@ class Folder:
 
         with EnvironmentContext(self._config, self._scripts, fn=steps, **of_the_environment) as environment:
             environment.configure(version_table=self._version_table, **options)
-            if whole is not None:
-                vars(environment.get_context())["autocommit_block"] = whole.refuse
+            vars(environment.get_context())["autocommit_block"] = _refuse if whole is None else whole.refuse
             environment.run_migrations()
         return applied
 

@@ -1,5 +1,6 @@
 """Mends what was dropped or altered by hand where that loses nothing; says what to run where it might."""
 
+import re
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -40,11 +41,13 @@ class Step(NamedTuple):
         return f"{self.what}: {why}; run: {' '.join(f'{each};' for each in self.statements)}"
 
     def script(self) -> list[str]:
-        """Return the lines of a script; those of statements that are not run without a person are comments."""
-        lines = [line for each in self.statements for line in f"{each};".splitlines()]
-        return (
-            [f"-- not run, {self.what}: {self.refusal}", *(f"-- {line}" for line in lines)] if self.refusal else lines
-        )
+        """Return the statements of a script; those that are not run without a person are comments."""
+        statements = [f"{each};" for each in self.statements]
+        if not self.refusal:
+            return statements
+        # At these PostgreSQL ends a comment, and at no other of Python's ends of lines.
+        lines = [line for each in statements for line in re.split(r"\r\n?|\n", each)]
+        return [f"-- not run, {self.what}: {self.refusal}", *(f"-- {line}" for line in lines)]
 
 
 def mend(connection: Connection, drift: list[Difference]) -> tuple[list[str], list[str]]:

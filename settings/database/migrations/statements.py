@@ -15,6 +15,14 @@ _TOKEN = re.compile(
 _IN_A_COMMENT = re.compile(r"/\*|\*/")
 _ENDING = re.compile(r"\b(COMMIT|END|ABORT|ROLLBACK|PREPARE)\b", re.IGNORECASE)
 
+_PART = r"(?:\"(?:[^\"]|\"\")*\"|`[^`]*`|[^\W\d][\w$]*)"
+_NAME = rf"{_PART}(?: \. {_PART})*"
+_KIND = r"(?:or replace )?(?:unlogged |materialized |foreign )?(?P<kind>table|view|type) (?:if (?:not )?exists )?"
+_MAKES = re.compile(rf"(?P<verb>create|drop) {_KIND}(?P<names>{_NAME}(?: , {_NAME})*)")
+_RENAMES = re.compile(rf"alter {_KIND}(?:only )?(?P<old>{_NAME}) rename to (?P<new>{_PART})")
+Name = tuple[str, ...]
+"""A name in one or two parts, without quotes."""
+
 
 def statements(script: str) -> Iterator[list[str]]:
     """Yield the tokens of each statement: words in lower case, names and texts with their quotes, no comments.
@@ -66,3 +74,28 @@ def _ends(statement: list[str]) -> bool:
     if first == "rollback":
         return "to" not in then
     return first in {"commit", "end", "abort"} or (first == "prepare" and then[:1] == ["transaction"])
+
+
+def changes(script: str) -> dict[tuple[str, Name], bool]:
+    """Return by kind and name which tables and types a script leaves there, and which it takes; a view is a table."""
+    found: dict[tuple[str, Name], bool] = {}
+    for statement in statements(script):
+        text = " ".join(statement)
+        if match := _MAKES.match(text):
+            found.update(((_kind(match), name), match["verb"] == "create") for name in _names(match["names"]))
+        elif match := _RENAMES.match(text):
+            ((*schema, old), (new,)) = _names(match["old"])[0], _names(match["new"])[0]
+            found.update({(_kind(match), (*schema, old)): False, (_kind(match), (*schema, new)): True})
+    return found
+
+
+def _kind(match: re.Match[str]) -> str:
+    return match["kind"].replace("view", "table")
+
+
+def _names(text: str) -> list[Name]:
+    return [tuple(map(_unquoted, re.findall(_PART, name))) for name in re.findall(_NAME, text)]
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part[0] in '"`' else part

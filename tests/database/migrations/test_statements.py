@@ -2,7 +2,7 @@
 
 import pytest
 
-from settings.database.migrations.statements import ends_transaction, statements
+from settings.database.migrations.statements import changes, ends_transaction, statements
 
 FUNCTION = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END"
 TRIGGER = "CREATE TEMP TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM u; DELETE FROM v; END"
@@ -63,3 +63,17 @@ def test_a_statement_is_told_in_tokens() -> None:
     """Words in lower case, names and texts as they stand, comments left out."""
     found = list(statements("Create TABLE \"A\" (b INT DEFAULT 1); -- x\nSELECT 'Y'"))
     assert found == [["create", "table", '"A"', "(", "b", "int", "default", "1", ")"], ["select", "'Y'"]]
+
+
+def test_what_a_script_leaves_there_is_found() -> None:
+    """Tables, views and types, under the names that they have in the end."""
+    script = """
+        CREATE TABLE IF NOT EXISTS a (id INT, "CREATE TABLE z" INT); CREATE UNLOGGED TABLE "B b"."C""c" (id INT);
+        CREATE TABLE d (id INT); ALTER TABLE ONLY d RENAME TO D2; ALTER TABLE a RENAME COLUMN id TO e;
+        CREATE OR REPLACE VIEW s.v AS SELECT 1; CREATE TYPE mood AS ENUM ('DROP TYPE mood');
+        DROP TABLE IF EXISTS f, `g` CASCADE; INSERT INTO x VALUES ('CREATE TABLE h (i INT)');
+    """
+    assert changes(script) == {
+        ("table", ("a",)): True, ("table", ("B b", 'C"c')): True, ("table", ("d",)): False, ("table", ("d2",)): True,
+        ("table", ("s", "v")): True, ("type", ("mood",)): True, ("table", ("f",)): False, ("table", ("g",)): False,
+    }  # fmt: skip
