@@ -50,7 +50,8 @@ def bootstrap(
         app: The application; one is made when it is None.
         settings: Settings of your own making, or models of the application's own, loaded beside ours.
         metadata: The application's tables; those that are missing are created.
-        migrations: The application's Alembic folder, upgraded under the same lock as our tables.
+        migrations: The application's Alembic folder, upgraded under the same lock as our tables; its revisions follow
+            the naming convention of `metadata`, and none where that is not given.
         start: True starts background work in this process at once, False never; None where requests are served.
 
     Raises:

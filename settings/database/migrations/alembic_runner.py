@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
 from settings.database.migrations.statements import ends_transaction
 from settings.database.migrations.whole import Whole, refusal
@@ -27,14 +27,22 @@ class Folder:
         location: A folder, or `package:folder`.
         version_table: Where the database keeps the folder's revision.
         there: Tables that need not be made, for revisions of ours.
+        metadata: Whose naming convention the revisions follow, as with env.py's `target_metadata`.
     """
 
-    def __init__(self, location: str | Path, version_table: str, *, there: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        location: str | Path,
+        version_table: str,
+        *,
+        there: Collection[str] = (),
+        metadata: MetaData | None = None,
+    ) -> None:
         self._config = Config(attributes={"there": frozenset(there)})
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
         self._config.set_main_option("path_separator", "os")
         self._scripts = ScriptDirectory.from_config(self._config)
-        self._version_table = version_table
+        self._version_table, self._metadata = version_table, metadata
 
     def heads(self) -> tuple[str, ...]:
         """Return the newest revisions."""
@@ -84,7 +92,7 @@ class Folder:
             return found
 
         with EnvironmentContext(self._config, self._scripts, fn=steps, **of_the_environment) as environment:
-            environment.configure(version_table=self._version_table, **options)
+            environment.configure(version_table=self._version_table, target_metadata=self._metadata, **options)
             vars(environment.get_context())["autocommit_block"] = _refuse if whole is None else whole.refuse
             environment.run_migrations()
         return applied

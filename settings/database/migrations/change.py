@@ -37,7 +37,7 @@ def change(connection: Connection, wanted: Wanted, result: MigrationResult) -> N
 
 def _change_application(connection: Connection, wanted: Wanted, state: State, result: MigrationResult) -> None:
     if wanted.folder is not None:
-        folder = Folder(wanted.folder, APPLICATION_VERSION_TABLE)
+        folder = Folder(wanted.folder, APPLICATION_VERSION_TABLE, metadata=wanted.metadata)
         if state.strangers:
             result.note_ahead(", ".join(state.strangers), ", ".join(folder.heads()))
         else:

@@ -45,7 +45,7 @@ def _ours(connection: Connection, state: State) -> list[str]:
 def _theirs(connection: Connection, wanted: Wanted, state: State) -> list[str]:
     upgrade = ""
     if wanted.folder is not None and not state.strangers:
-        folder = Folder(wanted.folder, APPLICATION_VERSION_TABLE)
+        folder = Folder(wanted.folder, APPLICATION_VERSION_TABLE, metadata=wanted.metadata)
         upgrade = folder.sql(connection, sorted(state.revisions))
     creation = [] if wanted.metadata is None else _creation(connection, wanted.metadata, _Foreseen(connection, upgrade))
     return [upgrade, *(f"{statement};" for statement in creation)]

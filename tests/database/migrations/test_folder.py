@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, MetaData, inspect, text
 
 from settings.database.migrations import MigrationManager
 from settings.probe import HealthStatus
@@ -175,3 +175,24 @@ def test_a_revision_that_only_alembic_can_read_is_run_once(engine: Engine, tmp_p
     assert manager.ensure_tables_exist().applied == ["0001", "a1"]
     assert manager.ensure_tables_exist().applied == []
     assert manager.reading().status is HealthStatus.HEALTHY
+
+
+CONVENTION = {"uq": "uq_%(table_name)s_%(column_0_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"}
+UNNAMED = """
+    op.create_table("n", sa.Column("a", sa.Text), sa.UniqueConstraint("a"), sa.CheckConstraint("a <> ''", "filled"))"""
+DROPS = """
+    with op.batch_alter_table("n") as batch:
+        batch.drop_constraint("uq_n_a", type_="unique")
+        batch.drop_constraint(op.f("ck_n_filled"), type_="check")"""
+
+
+def test_revisions_follow_the_naming_convention_of_the_metadata(engine: Engine, tmp_path: Path) -> None:
+    """They make the names that `flask db upgrade` makes, which later revisions count on."""
+    metadata = MetaData(naming_convention=CONVENTION)
+    manager = MigrationManager(engine, metadata=metadata, folder=step(tmp_path, "a1", None, UNNAMED))
+    assert "CONSTRAINT uq_n_a UNIQUE" in manager.sql()
+    assert manager.ensure_tables_exist().applied == ["0001", "a1"]
+    assert [each["name"] for each in inspect(engine).get_check_constraints("n")] == ["ck_n_filled"]
+    step(tmp_path, "a2", "a1", DROPS)
+    assert manager.ensure_tables_exist().applied == ["a2"]
+    assert inspect(engine).get_unique_constraints("n") == inspect(engine).get_check_constraints("n") == []
