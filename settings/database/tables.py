@@ -79,6 +79,14 @@ def _time(name: str, *, optional: bool = False, renewed: bool = False) -> Column
     return Column(name, UtcDateTime, nullable=False, default=now, onupdate=onupdate, server_default=NOW)
 
 
+def _one_of(name: str, *values: str) -> str:
+    """Return a rule that PostgreSQL writes out the same when it reads what it wrote, as a restore does.
+
+    Of `IN (…)` it makes an array, and of that array another one.
+    """
+    return " OR ".join(f"{name} = '{value}'" for value in values)
+
+
 performance_alerts = Table(
     "performance_alerts",
     metadata,
@@ -102,8 +110,8 @@ performance_alerts = Table(
     Column("alert_metadata", JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")),
     _time("created_at"),
     _time("updated_at", renewed=True),
-    CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="ck_performance_alerts_severity"),
-    CheckConstraint("status IN ('active', 'acknowledged', 'resolved')", name="ck_performance_alerts_status"),
+    CheckConstraint(_one_of("severity", "low", "medium", "high", "critical"), name="ck_performance_alerts_severity"),
+    CheckConstraint(_one_of("status", "active", "acknowledged", "resolved"), name="ck_performance_alerts_status"),
     CheckConstraint("occurrence_count >= 1", name="ck_performance_alerts_occurrence_count"),
 )
 _a = performance_alerts.c

@@ -6,6 +6,7 @@ from settings.database.migrations import MigrationManager, MigrationResult
 from settings.database.tables import performance_alerts
 
 ALERT = {"alert_type": "slow", "severity": "low", "title": "Slow"}
+SEVERITY = "severity = 'low' OR severity = 'medium' OR severity = 'high' OR severity = 'critical'"
 INDEXES = sorted(str(index.name) for index in performance_alerts.indexes)
 
 

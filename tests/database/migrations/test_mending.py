@@ -5,7 +5,7 @@ from sqlalchemy import Engine, text
 
 from settings.database.migrations import MigrationManager
 from settings.probe import HealthStatus
-from tests.database.migrations.by_hand import INDEXES, alter_check, boot, found, run, titles, without
+from tests.database.migrations.by_hand import INDEXES, SEVERITY, alter_check, boot, found, run, titles, without
 
 
 def test_dropped_indexes_come_back(migrated: Engine) -> None:
@@ -77,14 +77,14 @@ def test_a_column_that_must_be_filled_is_reported(migrated: Engine, column: str)
 
 def test_a_dropped_check_comes_back(migrated: Engine) -> None:
     """Checks, which Alembic does not compare, are found and made again."""
-    alter_check(migrated, "severity IN ('low', 'medium', 'high', 'critical')", None)
+    alter_check(migrated, SEVERITY, None)
     assert boot(migrated).mended == ["constraint ck_performance_alerts_severity of performance_alerts is missing"]
     assert titles(migrated) == ["Slow"]
 
 
 def test_a_loosened_check_is_put_right(migrated: Engine) -> None:
     """A check of the right name with another condition is found by its definition."""
-    alter_check(migrated, "severity IN ('low', 'medium', 'high', 'critical')", "severity <> ''")
+    alter_check(migrated, SEVERITY, "severity <> ''")
     assert boot(migrated).mended == [
         "constraint ck_performance_alerts_severity of performance_alerts was changed by hand"
     ]
@@ -92,7 +92,7 @@ def test_a_loosened_check_is_put_right(migrated: Engine) -> None:
 
 def test_a_check_that_rows_break_is_reported(migrated: Engine) -> None:
     """A row with a severity of somebody's own is kept, and the statements to run are named."""
-    alter_check(migrated, "severity IN ('low', 'medium', 'high', 'critical')", None)
+    alter_check(migrated, SEVERITY, None)
     run(migrated, "UPDATE performance_alerts SET severity = 'odd'")
     result = boot(migrated)
     assert result.status == "drift"

@@ -1,5 +1,6 @@
 """Roles with fewer rights, and databases that only read: what is right is served, what is not is said."""
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -108,3 +109,19 @@ def test_a_schema_with_an_odd_name_is_no_drift(engine: Engine) -> None:
     engine.dispose()
     result = boot(engine)
     assert (result.status, result.mended) == ("ok", [])
+
+
+def test_a_restored_database_is_served_by_a_role_that_may_only_change_rows(
+    migrated: Engine, postgres: PostgresServer, role: str, open_database: Callable[..., Any]
+) -> None:
+    """The server reads in what it once wrote out, and its words for our tables must be the same ones again."""
+    server = ["-h", "127.0.0.1", "-p", str(postgres.port), "-U", "postgres", "-d"]
+    dump = postgres.run("pg_dump", *server, str(migrated.url.database), "--inserts")
+    script = re.sub(r"(?m)^\\.*$", "", dump)  # without psql's own commands
+    restored = make_url(postgres.new_database())
+    postgres.run("psql", *server, str(restored.database), "-v", "ON_ERROR_STOP=1", "-q", "-c", script)
+    _grant_rows(open_database(url=postgres.url(restored.database or "")).engine, role)
+    manager = MigrationManager(open_database(url=postgres.url(restored.database or "", user=role)).engine)
+    assert manager.pending() == []
+    assert str(manager.ensure_tables_exist()) == "at 0001, nothing to do"
+    assert manager.reading().status is HealthStatus.HEALTHY
