@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from settings.database.migrations.drift import table_statements
 from settings.database.migrations.repairs import filling, needs_filling
+from settings.database.migrations.statements import statements
 from settings.database.tables import metadata
 
 
@@ -38,8 +39,37 @@ def hindrance(connection: Connection, table: str) -> str:
     others = sorted(there - {column.name for column in ours})
     if others:
         return f"columns that are not ours would lose their own constraints: {', '.join(others)}"
+    rules = _rules(connection, table)
+    if rules:
+        return f"rules of its own would be lost: {', '.join(rules)}"
     gone = [column.name for column in ours if column.name not in there and needs_filling(connection, column)]
     return f"the values of {', '.join(gone)} are gone, and its rows need some" if gone else ""
+
+
+def _rules(connection: Connection, table: str) -> list[str]:
+    """Return what rules the rows of a table besides ours: nothing tells how they were written."""
+    unique = "SELECT name FROM pragma_index_list(?) WHERE origin = 'u' ORDER BY name"
+    columns = "SELECT name FROM pragma_index_info(?) ORDER BY seqno"
+    parents = 'SELECT DISTINCT "table" FROM pragma_foreign_key_list(?) ORDER BY 1'
+    indexes = connection.exec_driver_sql(unique, (table,)).scalars().all()
+    keys = [connection.exec_driver_sql(columns, (index,)).scalars().all() for index in indexes]
+    ours = {str(each.name) for each in metadata.tables[table].constraints}
+    return [
+        *(f"UNIQUE ({', '.join(map(str, key))})" for key in keys),
+        *(f"FOREIGN KEY to {parent}" for parent in connection.exec_driver_sql(parents, (table,)).scalars()),
+        *(f"CHECK {name}".strip() for name in _checks(connection, table) if name not in ours),
+    ]
+
+
+def _checks(connection: Connection, table: str) -> list[str]:
+    """Return the names of a table's checks; of one that has none, an empty text."""
+    statement = "SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = ?"
+    words = next(statements(str(connection.exec_driver_sql(statement, (table,)).scalar())))
+    return [
+        words[at - 1].strip('"`') if words[at - 2] == "constraint" else ""
+        for at, word in enumerate(words)
+        if word == "check"
+    ]
 
 
 def _values(connection: Connection, table: str) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 import re
 
-from sqlalchemy import JSON, Column, Connection, String
+from sqlalchemy import JSON, Column, Connection, DefaultClause, String
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex
 
 from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.catalogue import Thing
 from settings.database.migrations.drift import Difference
-from settings.database.tables import UtcDateTime, metadata
+from settings.database.tables import metadata
 
 ZONED = "timestamp with time zone"
 _REWRITTEN = frozenset({("jsonb", "json"), ("jsonb", "text")})
@@ -99,16 +99,20 @@ def _addition(connection: Connection, column: Column[object]) -> tuple[list[str]
 
 
 def needs_filling(connection: Connection, column: Column[object]) -> bool:
-    """Say whether the column, which is missing, must have a value in rows that are there; no moment was now."""
-    if column.nullable or (column.server_default is not None and not isinstance(column.type, UtcDateTime)):
+    """Say whether the column, which is missing, must have a value in rows that are there.
+
+    Its default is none of theirs: a resolved alert would be active again, and a moment that passed would be now.
+    """
+    if column.nullable:
         return False
     return connection.exec_driver_sql(f"SELECT 1 FROM {column.table.name} LIMIT 1").first() is not None  # noqa: S608 - our name
 
 
 def filling(column: Column[object]) -> str:
-    """Return a value that the constraints take, as SQL."""
-    if isinstance(column.type, UtcDateTime):
-        return "CURRENT_TIMESTAMP"
+    """Return a value that the constraints take, as SQL: the default where there is one."""
+    if isinstance(column.server_default, DefaultClause):
+        default = column.server_default.arg
+        return f"'{default}'" if isinstance(default, str) else str(default)
     if isinstance(column.type, String):
         return "'low'" if column.name == "severity" else "''"
     return "'{}'" if isinstance(column.type, JSON) else "0"

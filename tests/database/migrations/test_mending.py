@@ -61,9 +61,9 @@ def test_a_column_that_was_dropped_comes_back(migrated: Engine) -> None:
     assert titles(migrated) == ["Slow"]
 
 
-@pytest.mark.parametrize("column", ["title", "severity", "first_occurrence"])
+@pytest.mark.parametrize("column", ["title", "severity", "first_occurrence", "status", "occurrence_count"])
 def test_a_column_that_must_be_filled_is_reported(migrated: Engine, column: str) -> None:
-    """What was in a column that is gone nobody knows: the rows stay, and the statements that give them a value run."""
+    """What was in it nobody knows, a default neither: the rows stay, and the statements that give them a value run."""
     run(migrated, *without(migrated, column))
     result = boot(migrated)
     assert result.status == "drift"

@@ -29,8 +29,7 @@ def url(postgres_url: str) -> str:
         "ALTER COLUMN id DROP DEFAULT",
         "DROP CONSTRAINT performance_alerts_pkey",
         "DROP CONSTRAINT performance_alerts_pkey, ADD CONSTRAINT other PRIMARY KEY (id, title)",
-        "DROP COLUMN occurrence_count",
-        "DROP COLUMN status CASCADE",
+        "DROP COLUMN description",
     ],
 )
 def test_what_loses_nothing_is_put_right(migrated: Engine, statement: str) -> None:

@@ -58,6 +58,25 @@ def test_the_statements_for_a_table_with_columns_of_others_keep_their_values(mig
         ]
 
 
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ("UNIQUE (title, severity)", "UNIQUE (title, severity)"),
+        ("FOREIGN KEY (service_name) REFERENCES services (name)", "FOREIGN KEY to services"),
+        ("CONSTRAINT theirs CHECK (title <> 'y')", "CHECK theirs"),
+        ("CHECK (title <> 'y')", "CHECK"),
+    ],
+)
+def test_a_rule_that_somebody_gave_the_table_forbids_its_copy(migrated: Engine, rule: str, named: str) -> None:
+    """The copy would be without it: it is named, and the table stays as it is."""
+    check = f"CHECK ({SEVERITY})"
+    run(migrated, "CREATE TABLE services (name TEXT PRIMARY KEY)", "INSERT INTO services VALUES ('')",
+        *copied(migrated, "performance_alerts", check, f"CHECK (1 = 1), {rule}"))  # fmt: skip
+    result = boot(migrated)
+    assert (result.status, result.mended) == ("drift", [])
+    assert f": rules of its own would be lost: {named}; run: " in result.reported[0]
+
+
 def test_triggers_survive_a_copy(migrated: Engine) -> None:
     """What somebody hung on the table is hung on the new one."""
     run(migrated, "CREATE TABLE told (id INTEGER)",
