@@ -50,7 +50,7 @@ _OTHER_THREAD = Diagnosis(
 )
 _UNKNOWN = "database-unknown-fault"
 CODES: frozenset[str] = frozenset(
-    {found.code for found in (*diagnosis_postgresql.rows(), *diagnosis_sqlite.CODES_OF_SQLITE.values())}
+    {found.code for found in (*diagnosis_postgresql.rows(), *diagnosis_sqlite.rows())}
     | {found.code for found in (*_CLASSES.values(), INVALID_URL, NOT_CONFIGURED, INTERRUPTED, FILE_GONE, _OTHER_THREAD)}
     | {diagnosis_sqlite.FOLDER_UNUSABLE.code, diagnosis_sqlite.NO_FILE.code, _UNKNOWN}
 )
@@ -70,23 +70,30 @@ def _of_class(error: BaseException) -> Diagnosis | None:
     return next((_CLASSES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CLASSES), None)
 
 
-def _of_one(error: BaseException) -> Diagnosis | None:
+def _of_one(error: BaseException, secrets: Collection[str]) -> Diagnosis | None:
     if type(error).__name__ == "DeadlineExceededError":
         return DEADLINE
     name = getattr(error, "sqlite_errorname", None)
     if isinstance(name, str):
-        return diagnosis_sqlite.by_name(name)
+        return diagnosis_sqlite.by_words(name, _words(error, secrets))
     text = str(error)
     if text.startswith("SQLite objects created in a thread"):
         return _OTHER_THREAD
     if type(error).__module__.startswith("psycopg2"):
-        return diagnosis_postgresql.by_state(getattr(error, "pgcode", None)) or diagnosis_connecting.by_text(text)
+        state = getattr(error, "pgcode", None)
+        return diagnosis_postgresql.by_words(state, _words(error, secrets)) or diagnosis_connecting.by_text(text)
     return _of_class(error)
+
+
+def _words(error: BaseException, secrets: Collection[str]) -> str:
+    """Return what was said, masked, on one line: PostgreSQL's message without the statement that follows it."""
+    said = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+    return " ".join(mask_secrets(said, secrets).split())[:300]
 
 
 def _unknown(error: BaseException, target: str, secrets: Collection[str]) -> Diagnosis:
     inner = next(_chain(error))
-    words = " ".join(mask_secrets(str(inner), secrets).split())[:300] or "nothing"
+    words = _words(inner, secrets) or "nothing"
     where = f" with {target}" if target else ""
     cause = f"a fault{where} that is not known here ({type(inner).__name__}); it said: {words}"
     # A server that fails in words we do not know (another language) may come up; a wrong setting never does.
@@ -107,6 +114,9 @@ def diagnose_database(
     """
     if isinstance(error, BootstrapError):
         return error.diagnosis
-    known = (_of_one(each) for each in _chain(error))
-    found = next((each for each in known if each is not None), None) or _unknown(error, target, secrets)
+    known = (_of_one(each, secrets) for each in _chain(error))
+    found = next((each for each in known if each is not None), None)
+    # A value that the type of a column refuses says nothing of the URL.
+    if found is None or (found is INVALID_URL and hasattr(error, "statement")):
+        found = _unknown(error, target, secrets)
     return replace(found, fix=found.fix.replace("DATABASE_URL", variable))

@@ -1,6 +1,7 @@
 """What PostgreSQL says of a statement that fails, with cause and fix."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from settings.database.diagnosis_connecting import CONNECTING
 from settings.problems import Diagnosis
@@ -72,6 +73,14 @@ STATES: Mapping[str, Diagnosis] = {
 def by_state(sqlstate: str | None) -> Diagnosis | None:
     """Return what a SQLSTATE says, by its five characters or else by its class."""
     return None if sqlstate is None else STATES.get(sqlstate) or STATES.get(sqlstate[:2])
+
+
+def by_words(sqlstate: str | None, words: str) -> Diagnosis | None:
+    """Return what a SQLSTATE says, with the server's words where it refuses a statement: they name what it is about."""
+    found = by_state(sqlstate)
+    if found is None or not words or not (sqlstate or "").startswith("42"):
+        return found
+    return replace(found, cause=f"{found.cause}: {words}")
 
 
 def rows() -> Iterator[Diagnosis]:

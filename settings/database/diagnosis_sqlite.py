@@ -1,6 +1,8 @@
 """What SQLite says when it fails, by the name of its result code, with cause and fix."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from settings.problems import Diagnosis
 
@@ -14,7 +16,14 @@ _READ_ONLY = _row(
     "the file, its folder or its file system is read-only, or mode=ro is set",
     "make the file and its folder writable for this user, or name another path",
 )
-_SCHEMA = _row("schema", "a table or a column is missing, or the statement is wrong", "flask bootstrap migrate")
+_INVALID = _row("statement-invalid", "SQLite does not take this statement", "correct it")
+# By SQLite's own words: these faults share one result code.
+_OF_STATEMENTS: Mapping[str, Diagnosis] = {
+    "no such|has no column": _row("schema", "a table or a column is missing", "flask bootstrap migrate"),
+    "already exists|duplicate column": _row(
+        "exists", "it exists already", "find out who made it; another process may have been first"
+    ),
+}
 
 FOLDER_UNUSABLE = _row(
     "folder",
@@ -82,7 +91,7 @@ CODES_OF_SQLITE: Mapping[str, Diagnosis] = {
     "SQLITE_TOOBIG": _row("too-big", "a value or a statement is larger than SQLite takes", "store less in one place"),
     "SQLITE_PROTOCOL": _row("protocol", "the locks of the file do not work", "move it off the network file system"),
     "SQLITE_SCHEMA": _row("schema-changed", "the tables changed meanwhile", "retry the statement", transient=True),
-    "SQLITE_ERROR": _SCHEMA,
+    "SQLITE_ERROR": _INVALID,
     "SQLITE_MISUSE": _row("misuse", "a connection was used in a way SQLite forbids", "report this as a defect"),
 }
 
@@ -92,3 +101,18 @@ def by_name(name: str) -> Diagnosis | None:
     while name and name not in CODES_OF_SQLITE:
         name = name.rpartition("_")[0]
     return CODES_OF_SQLITE.get(name)
+
+
+def by_words(name: str, words: str) -> Diagnosis | None:
+    """Return what a result code says, or where that is any fault of a statement, what its words say, with them."""
+    found = by_name(name)
+    if found is not _INVALID:
+        return found
+    found = next((row for pattern, row in _OF_STATEMENTS.items() if re.search(pattern, words)), _INVALID)
+    return replace(found, cause=f"{found.cause}: {words}")
+
+
+def rows() -> Iterator[Diagnosis]:
+    """Yield every diagnosis of these tables."""
+    yield from CODES_OF_SQLITE.values()
+    yield from _OF_STATEMENTS.values()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from sqlalchemy import create_engine
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from settings.database.connectors.watched import DeadlineExceededError
@@ -21,6 +21,7 @@ from settings.problems import BootstrapError
         (ModuleNotFoundError("No module named 'psycopg'"), "database-driver-missing", False),
         (ArgumentError("Could not parse"), "database-url-invalid", False),
         (ValueError("invalid literal for int()"), "database-url-invalid", False),
+        (StatementError("refused", "INSERT", {}, ValueError("badly formed")), "database-unknown-fault", False),
         (MemoryError(), "database-client-memory", False),
         (BootstrapError("DATABASE_URL", "", DEADLINE), "database-deadline", True),
         (RuntimeError("something else"), "database-unknown-fault", False),

@@ -135,7 +135,7 @@ def test_file_opened_read_only_is_read_and_not_written(file: Path) -> None:
     [
         ("SELECT * FROM nope", "schema"),
         ("SELECT nope FROM t", "schema"),
-        ("CREATE TABLE t (id INTEGER)", "schema"),
+        ("CREATE TABLE t (id INTEGER)", "exists"),
         ("INSERT INTO u VALUES (1), (1)", "constraint"),
         ("INSERT INTO u VALUES (zeroblob(2000000000))", "too-big"),
     ],

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.alembic_runner import OURS, Folder
@@ -52,20 +52,30 @@ def _upgrade(connection: Connection, folder: Folder) -> list[str]:
     """Upgrade the application's folder; rows that then refer to none fail it, since SQLite's foreign keys are off."""
     before = _orphans(connection)
     applied = folder.upgrade(connection)
-    broken = ", ".join(f"{child} refer to {parent}" for child, parent in sorted(_orphans(connection) - before))
+    broken = ", ".join(sorted(_orphans(connection) - before))
     if broken:
-        cause = f"the migration leaves rows that refer to none: those of {broken}"
+        cause = f"the migration leaves rows that refer to none: {broken}"
         fix = "delete or alter them in the same revision; SQLite's foreign keys are off while tables change"
         raise BootstrapError("DATABASE_URL", "", Diagnosis(FAILED, cause, fix))
     return applied
 
 
-def _orphans(connection: Connection) -> Counter[tuple[str, str]]:
+def _orphans(connection: Connection) -> Counter[str]:
     """Return how many rows refer to none on SQLite, by their table and the one that they refer to."""
     if connection.dialect.name != "sqlite":
         return Counter()
-    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    return Counter((str(child), str(parent)) for child, _row, parent, _key in rows)
+    tables = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+    return Counter(phrase for table in tables for phrase in _orphans_of(connection, str(table)))
+
+
+def _orphans_of(connection: Connection, table: str) -> list[str]:
+    quoted = connection.dialect.identifier_preparer.quote_identifier(table)
+    try:
+        rows = connection.exec_driver_sql(f"PRAGMA foreign_key_check({quoted})").all()
+    except OperationalError as error:  # it refers to what is no key, and SQLite checks no row of it
+        log.warning("migrations: the rows of %s cannot be checked: %s", table, error.orig)
+        return [f"those of {table} cannot be told ({error.orig})"]
+    return [f"those of {table} refer to {parent}" for _child, _row, parent, _key in rows]
 
 
 def _mend(connection: Connection, result: MigrationResult) -> None:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, MetaData
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from settings.database.diagnosis import diagnose_database
 from settings.database.migrations.catalogue import OUR_TABLES
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 OUR_NAMES = frozenset({*our_metadata.tables, VERSION_TABLE})
 CODES = frozenset({FAILED, PENDING, AHEAD, DRIFT, ENDED, HELD})
 BY_HAND = "run `flask bootstrap migrate`"
+MEND = f"mend the migration, and {BY_HAND}"
 
 
 def include_name(name: str | None, type_: str, _parent_names: object) -> bool:
@@ -183,13 +185,14 @@ def _trace(error: BaseException) -> BaseException | None:
 def _why(error: Exception) -> Diagnosis:
     if isinstance(error, BootstrapError):
         return error.diagnosis
-    if isinstance(error, SQLAlchemyError):
+    if isinstance(error, DBAPIError | PoolTimeout):  # the rest of SQLAlchemy's errors are a revision's own
         found = diagnose_database(error)
-        return Diagnosis(FAILED, f"the migration failed: {found.cause}", found.fix, found.transient)
+        fix = MEND if "flask bootstrap migrate" in found.fix else found.fix  # which is what has failed
+        return Diagnosis(FAILED, f"the migration failed: {found.cause}", fix, found.transient)
     if type(error).__name__ == "CommandError":  # Alembic's own, which is not imported for its name
         return Diagnosis(
             FAILED, f"the migrations cannot be used: {error}", "mend the folder of bootstrap(migrations=…)"
         )
     said = mask_urls(str(error)).partition("\n")[0][:200]
     cause = f"the migration failed with {type(error).__name__}: {said}"
-    return Diagnosis(FAILED, cause, "mend the migration, and " + BY_HAND)
+    return Diagnosis(FAILED, cause, MEND)
