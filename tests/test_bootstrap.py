@@ -167,6 +167,21 @@ def test_a_request_has_an_id_and_is_counted_by_endpoint(services: Services) -> N
     assert services.performance.figures()["requests"] == 1
 
 
+def test_an_exception_that_leaves_the_block_shows_no_secret(
+    working_directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python prints it when everything is closed; one that is caught outside is in no log."""
+    monkeypatch.setenv("WS_TOKEN", "hunter2-and-more")
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    with pytest.raises(RuntimeError) as raised, bootstrap(Flask(__name__)):
+        raise RuntimeError("bad token hunter2-and-more")
+    assert "RuntimeError" not in "".join(capsys.readouterr())
+    sys.excepthook(raised.type, raised.value, raised.tb)
+    shown = capsys.readouterr().err
+    assert shown.endswith("RuntimeError: bad token ***\n")
+    assert "hunter2" not in shown
+
+
 def test_a_closed_standard_output_ends_no_boot(tmp_path: Path) -> None:
     """The service goes on where nobody reads what it says, or the disk behind it is full.
 

@@ -10,6 +10,7 @@ from loguru import logger
 
 from settings.logs.diagnosis import UNREADABLE, explained
 from settings.logs.fingerprint import Fingerprints, own_fingerprint
+from settings.logs.late import mask_handler, unmask_handler
 from settings.logs.levels import CRITICAL, NUMBERS, Levels
 from settings.logs.masking import text_of
 
@@ -112,38 +113,54 @@ def _every_logger() -> Iterator[logging.Logger]:
 
 
 class Takeover:
-    """Lets every stdlib logger end at the bridge, and can give all of it back.
+    """Lets every stdlib logger end at a bridge, and can give all of it back.
 
     A handler that writes to the console goes: the sink does that now. Others stay (a file, an error tracker).
     A logger that kept its records to itself passes them on when no handler of its own is left (gunicorn).
     """
 
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
+    def __init__(self) -> None:
+        self._bridge: Bridge | None = None
         self._before: list[tuple[logging.Logger, logging.Handler]] = []
         self._quiet: list[logging.Logger] = []
 
-    def install(self) -> None:
-        """Take over all loggers that there are."""
+    def install(self, bridge: Bridge, masker: Callable[[str], str]) -> None:
+        """Let all loggers that there are end at `bridge`, and no more at an earlier one.
+
+        Args:
+            bridge: Takes the records.
+            masker: For the standard library's last resort, which prints what finds no handler, now and later.
+        """
         for each in _every_logger():
             self.take(each)
-        logging.getLogger().addHandler(self._bridge)
+        root = logging.getLogger()
+        if self._bridge in root.handlers:
+            root.handlers[root.handlers.index(self._bridge)] = bridge  # in one step: a record meets one of them
+        else:
+            root.addHandler(bridge)
+        self._bridge = bridge
+        if logging.lastResort is not None:
+            mask_handler(logging.lastResort, masker)
 
     def take(self, named: logging.Logger) -> None:
         """Take over one logger."""
         for handler in list(named.handlers):
             if writes_to_console(handler):
                 named.removeHandler(handler)
+                unmask_handler(handler)
                 self._before.append((named, handler))
         if not named.handlers and not named.propagate and any(named is each for each, _ in self._before):
             named.propagate = True
             self._quiet.append(named)
 
-    def restore(self) -> None:
-        """Give back what was taken."""
-        logging.getLogger().removeHandler(self._bridge)
+    def restore(self, masker: Callable[[str], str]) -> None:
+        """Give back what was taken; late records hold the same secrets, and handlers on the console mask them."""
+        if self._bridge is not None:
+            logging.getLogger().removeHandler(self._bridge)
+            self._bridge = None
         while self._before:
             named, handler = self._before.pop()
+            mask_handler(handler, masker)
             named.addHandler(handler)
         while self._quiet:
             self._quiet.pop().propagate = False

@@ -37,8 +37,6 @@ def number_of(level: str) -> int:
 class Levels:
     """The lowest level that is shown, and those of single loggers with everything below their names.
 
-    The standard library's loggers are told, so that what is not shown costs nothing there.
-
     Args:
         base: Name of the lowest level.
         by_name: Levels of single loggers: a stdlib logger's name, or a module's for loguru.
@@ -50,7 +48,6 @@ class Levels:
     """
 
     def __init__(self, base: str, by_name: Mapping[str, str]) -> None:
-        self._before: dict[str, int] = {}
         self.by_name: dict[str, int] = {}
         self.base = self.all_from = 0
         self.set(base)
@@ -62,21 +59,23 @@ class Levels:
         """The number below which nothing is shown, of any logger."""
         return min([self.base, *self.by_name.values()])
 
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The numbers by name; the lowest level has the root logger's, which is empty."""
+        return {"": self.base, **self.by_name}
+
     def set(self, level: str, logger: str | None = None) -> None:
         """Set the lowest level, or that of one logger and all below it.
 
         Raises:
             ValueError: There is no such level.
         """
-        number, name = number_of(level), logger or ""
-        if name:
-            self.by_name = {**self.by_name, name: number}
+        number = number_of(level)
+        if logger:
+            self.by_name = {**self.by_name, logger: number}
         else:
             self.base = number
         self.all_from = max([self.base, *self.by_name.values()])
-        known = logging.getLogger(name)
-        self._before.setdefault(name, known.level)
-        known.setLevel(number)
 
     def of(self, name: str | None) -> int:
         """Return the number of the lowest level that is shown of the logger of that name."""
@@ -87,8 +86,18 @@ class Levels:
             prefix = prefix.rpartition(".")[0]
         return self.base
 
-    def restore(self) -> None:
-        """Give the standard library's loggers the levels they had."""
-        while self._before:
-            name, level = self._before.popitem()
-            logging.getLogger(name).setLevel(level)
+
+class LibraryLevels:
+    """The levels of the standard library's loggers, so that what is not shown costs nothing there."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, int] = {}
+
+    def put(self, numbers: Mapping[str, int]) -> None:
+        """Set these levels, by the names of loggers, and give all others that were set the ones they had."""
+        for name, number in numbers.items():
+            known = logging.getLogger(name)
+            self._before.setdefault(name, known.level)
+            known.setLevel(number)
+        for name in self._before.keys() - numbers.keys():
+            logging.getLogger(name).setLevel(self._before.pop(name))

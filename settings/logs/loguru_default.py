@@ -15,20 +15,18 @@ class LoguruDefault:
     threads that still run hold the same secrets.
     """
 
-    number, users, taken = 0, 0, False
+    number, taken = 0, False
 
     @classmethod
     def take(cls) -> None:
         """Remove it, if it is there."""
-        cls.users += 1
         with contextlib.suppress(ValueError):
             logger.remove(cls.number)
             cls.taken = True
 
     @classmethod
     def give_back(cls, masker: Masker) -> None:
-        """Put one back in its place when nobody else has taken it."""
-        cls.users -= 1
-        if cls.taken and not cls.users:
+        """Put one back in its place, if one was there."""
+        if cls.taken:
             cls.taken = False
             cls.number = logger.add(lambda line: print(masker(line), end="", file=sys.stderr), diagnose=False)  # noqa: T201 - as loguru itself would

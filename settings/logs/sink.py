@@ -4,7 +4,7 @@ import atexit
 import logging
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import Context
 from dataclasses import replace
 from typing import Any, Protocol, TextIO
@@ -13,19 +13,18 @@ from loguru import logger
 
 from settings.forks import watch_forks
 from settings.logs.about import Call, Describer
-from settings.logs.bridge import Bridge, Takeover
+from settings.logs.bridge import Bridge
 from settings.logs.context import Bound
 from settings.logs.diagnosis import DESTINATION, UNREADABLE, explained
 from settings.logs.fingerprint import Fingerprints, own_fingerprint
 from settings.logs.levels import CRITICAL, ERROR, NUMBERS, QUIET, Levels, number_of
 from settings.logs.limiter import ErrorRateLimiter, RepeatedError
-from settings.logs.loguru_default import LoguruDefault
 from settings.logs.masking import Masker, text_of
 from settings.logs.model import LogsSettings
 from settings.logs.output import Destination, LogFile, Output, Stream, last_resort
 from settings.logs.render import JsonLines, Lines, TextLines
 from settings.logs.storms import Storms
-from settings.logs.uncaught import UncaughtHooks
+from settings.logs.turns import TURNS
 from settings.probe import Fact, HealthStatus, Reading
 
 
@@ -40,8 +39,13 @@ class Application(Protocol):
 class Logs:
     """The log of this process. Thread-safe; a forked child goes on with counts of its own.
 
+    Of several that are open in one process the newest handles everything, until it closes: one record is one line,
+    counted once. The older ones wait, their counts standing still.
+
     Attributes:
         limiter: Decides which repeated errors are logged.
+        levels: What is shown of which logger.
+        bridge: Takes the records of the standard library.
 
     Args:
         settings: LOG_.
@@ -63,18 +67,12 @@ class Logs:
         fingerprints = Fingerprints()
         self._should_log = self.limiter.should_log
         self._fingerprint, self._kept = fingerprints.of, fingerprints.kept
-        self._levels = Levels(settings.level, {**QUIET, **settings.levels})
-        self._takeover, self._hooks = (
-            Takeover(Bridge(self._limit_from, self._levels, fingerprints, self._should_log)),
-            UncaughtHooks(masker),
-        )
+        self.levels = Levels(settings.level, {**QUIET, **settings.levels})
+        self.bridge = Bridge(self._limit_from, self.levels, fingerprints, self._should_log)
         self._lock, self._closed = threading.RLock(), False
-        LoguruDefault.take()
         self._sinks: list[int] = []
         self._covered = sys.maxsize
-        self._cover()
-        self._takeover.install()
-        self._hooks.install()
+        TURNS.enter(self)
         atexit.register(self.close)
         watch_forks(self, last=True)
         watch_forks(output, last=True)
@@ -85,20 +83,18 @@ class Logs:
 
     def instrument(self, app: Application) -> None:
         """Let the application's own logger, which tells of a request that failed, end here too."""
-        self._takeover.take(app.logger)
+        TURNS.take(app.logger)
 
     def set_level(self, level: str, logger: str | None = None) -> None:
         """Change the lowest level that is shown, of everything or of one logger and all below it, from now on.
 
-        Does nothing once the log is closed: the levels are somebody else's again.
+        It counts for every log that is open in this process. Does nothing once this one is closed: the levels are
+        somebody else's again.
 
         Raises:
             ValueError: There is no such level.
         """
-        with self._lock:
-            if not self._closed:
-                self._levels.set(level, logger)
-                self._cover()
+        TURNS.set_level(self, level, logger)
 
     def error(self, message: object, *, exception: BaseException | None = None, **fields: object) -> None:
         """Log an error; one that is held back costs a tenth of what it costs through loguru.
@@ -110,7 +106,7 @@ class Logs:
         """
         caller, message = sys._getframe(1), message if isinstance(message, str) else text_of(message)
         mark: dict[str, object] = {}
-        if self._limit_from <= ERROR >= self._levels.of(caller.f_globals.get("__name__")):
+        if self._limit_from <= ERROR >= self.levels.of(caller.f_globals.get("__name__")):
             call = Call(caller.f_code.co_filename, caller.f_lineno, message, exception)
             own = fields.get("fingerprint")
             fingerprint = own_fingerprint(own) if own else self._fingerprint(*call)
@@ -148,7 +144,10 @@ class Logs:
             self._storms.tell(summary)
 
     def close(self) -> None:
-        """Log the last summaries and put back what was there before; further calls do nothing."""
+        """Log the last summaries and let the newest log that is still open go on; further calls do nothing.
+
+        The last one puts back what was there before. Late lines, and what nobody catches, are masked even then.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -156,12 +155,7 @@ class Logs:
         atexit.unregister(self.close)
         self._storms.stop()
         self.tell_rest()
-        self._hooks.restore()
-        self._takeover.restore()
-        self._levels.restore()
-        for number in self._sinks:
-            _remove(number)
-        LoguruDefault.give_back(self._masker)
+        TURNS.leave(self)
         self._output.close()
 
     def before_fork(self) -> None:
@@ -176,32 +170,38 @@ class Logs:
         if (processes := sys.modules.get("multiprocessing.util")) is not None:
             processes.register_after_fork(self, lambda logs: processes.Finalize(None, logs.close, exitpriority=0))
 
-    def _cover(self) -> None:
+    def cover(self) -> None:
         """See to it that loguru hands over everything that may be shown.
 
-        A further sink takes what lies below the earlier ones: to replace one would lose a record, or show it twice.
+        A further sink takes what lies below the earlier ones: to replace one would lose a record.
         """
-        lowest, covered, self._all_from = self._levels.lowest, self._covered, self._levels.all_from
-        if lowest >= covered or self._closed:
-            return
-        self._covered = lowest
-        accepts: Callable[[Any], bool] = self._take
-        if self._sinks:
-            accepts = lambda record: record["level"].no < covered and self._take(record)  # noqa: E731 - one of two
-        number = logger.add(
-            _nowhere, level=lowest, format="", filter=accepts, backtrace=False, diagnose=False, catch=False
-        )
-        self._sinks.append(number)
+        lowest, self._all_from = self.levels.lowest, self.levels.all_from
+        if lowest < self._covered:
+            self._covered = lowest
+            number = logger.add(
+                _nowhere, level=lowest, format="", filter=self._take, backtrace=False, diagnose=False, catch=False
+            )
+            self._sinks.append(number)
+
+    def uncover(self) -> None:
+        """Let loguru hand over nothing any more."""
+        self._covered = sys.maxsize
+        while self._sinks:
+            _remove(self._sinks.pop())
 
     def _take(self, record: Any) -> bool:  # noqa: ANN401 - loguru's own Record exists only in its stub
         """Decide on a record of loguru's and write it; leave nothing to loguru.
 
         Loguru would render the traceback once more, write what `opt(raw=True)` gives as it is, secrets too, and hold a
-        lock for which a signal handler or finalizer that logs gets a RuntimeError.
+        lock for which a signal handler or finalizer that logs gets a RuntimeError. What another sink of ours has had is
+        passed over.
         """
+        if "taken" in record:
+            return False
+        record["taken"] = True
         if "decided" not in record:
             number = record["level"].no
-            if number < self._all_from and number < self._levels.of(record["name"]):
+            if number < self._all_from and number < self.levels.of(record["name"]):
                 return False
             if self._limit_from <= number < CRITICAL:
                 extra, found = record["extra"], record["exception"]
@@ -260,6 +260,9 @@ def configure_logs(
 ) -> Logs:
     """Let everything that this process logs end in one place, and return it.
 
+    Where a log is open already, as with two applications in one process, the new one takes its turn: everything goes to
+    its destinations by its levels, until it closes. Each masks the secrets of all.
+
     Args:
         settings: LOG_.
         app_name: APP_NAME, in each line.
@@ -267,7 +270,7 @@ def configure_logs(
         stream: Where lines go; None is standard output.
         secrets: Values that are masked wherever they stand.
     """
-    masker = Masker(secrets)
+    masker = TURNS.masker(secrets)
     make = JsonLines if settings.format == "json" else TextLines
     destinations: list[Destination] = [Stream(stream)]
     if settings.file is not None:

@@ -64,10 +64,10 @@ def test_console_handlers_go_and_others_stay(tmp_path: Any) -> None:
     console, memory = logging.StreamHandler(sys.stderr), logging.StreamHandler(io.StringIO())
     file = logging.FileHandler(tmp_path / "own.log")
     named.handlers = [console, memory, file]
-    takeover = Takeover(_bridge())
+    takeover = Takeover()
     takeover.take(named)
     assert named.handlers == [memory, file]
-    takeover.restore()
+    takeover.restore(str)
     assert set(named.handlers) == {console, memory, file}
     named.handlers = []
     file.close()
@@ -77,10 +77,10 @@ def test_a_logger_that_kept_to_itself_passes_on() -> None:
     """Loggers of gunicorn do not propagate; without a handler of their own they would be silent."""
     named = logging.getLogger("t.quiet")
     named.handlers, named.propagate = [logging.StreamHandler(sys.stdout)], False
-    takeover = Takeover(_bridge())
-    takeover.install()
+    takeover = Takeover()
+    takeover.install(_bridge(), str)
     assert named.propagate
-    takeover.restore()
+    takeover.restore(str)
     assert not named.propagate
     assert len(named.handlers) == 1
     named.handlers, named.propagate = [], True

@@ -5,15 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from settings.logs.levels import Levels, number_of
+from settings.logs.levels import Levels, LibraryLevels, number_of
 
 
 @pytest.fixture
-def levels() -> Iterator[Levels]:
+def levels() -> Levels:
     """INFO, with a louder and a quieter logger."""
-    made = Levels("INFO", {"t.engine": "DEBUG", "t": "ERROR"})
+    return Levels("INFO", {"t.engine": "DEBUG", "t": "ERROR"})
+
+
+@pytest.fixture
+def library() -> Iterator[LibraryLevels]:
+    """The standard library's levels, given back after the test."""
+    made = LibraryLevels()
     yield made
-    made.restore()
+    made.put({})
 
 
 @pytest.mark.parametrize(
@@ -30,13 +36,18 @@ def test_the_bounds_are_those_of_all_loggers(levels: Levels) -> None:
     assert (levels.lowest, levels.all_from) == (10, 40)
 
 
-def test_the_standard_library_is_told(levels: Levels) -> None:
+def test_the_standard_library_is_told(levels: Levels, library: LibraryLevels) -> None:
     """Its loggers refuse by themselves, and have their own levels back at the end."""
-    assert logging.getLogger("t.pool").getEffectiveLevel() == 40
+    before = logging.getLogger().level
+    library.put(levels.numbers)
+    assert (logging.getLogger().level, logging.getLogger("t.pool").getEffectiveLevel()) == (20, 40)
     levels.set("TRACE", "t.pool")
+    library.put(levels.numbers)
     assert logging.getLogger("t.pool").isEnabledFor(5)
-    levels.restore()
-    assert [logging.getLogger(name).level for name in ("t", "t.pool", "t.engine")] == [0, 0, 0]
+    library.put({"t": 10})
+    assert [logging.getLogger(name).level for name in ("", "t", "t.pool", "t.engine")] == [before, 10, 0, 0]
+    library.put({})
+    assert logging.getLogger("t").level == 0
 
 
 def test_levels_have_one_spelling() -> None:

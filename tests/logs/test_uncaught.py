@@ -137,6 +137,44 @@ def test_a_process_never_ends_in_silence() -> None:
     assert "ValueError: boom" in errors
 
 
+def test_what_nobody_catches_after_the_end_is_masked() -> None:
+    """The log of a `with` block is closed when its exception is printed; Python prints the rest as ever."""
+    body = """
+def fail(): raise ValueError("at redis://:s3cret@host/0")
+class Thing:
+    def __del__(self): fail()
+logs.close()
+Thing()
+for target in (fail, sys.exit):
+    thread = threading.Thread(target=target, name="late")
+    thread.start()
+    thread.join()
+fail()
+"""
+    status, lines, errors = _run(body)
+    assert (status, lines) == (1, [])
+    assert errors.count("ValueError: at redis://:***@host/0\n") == errors.count("Traceback") == 3
+    assert "Exception ignored in: <function Thing.__del__" in errors
+    assert "Exception in thread late:\nTraceback" in errors
+    assert "s3cret" not in errors
+
+
+def test_a_new_log_uses_the_hooks_that_are_there(
+    open_logs: Open, lines: Lines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often a process boots, also twice at once, an exception is told once; under a later hook as well."""
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    for _ in range(3):
+        open_logs().close()
+    open_logs()
+    below = sys.excepthook
+    monkeypatch.setattr(sys, "excepthook", lambda *error: below(*error))
+    open_logs()
+    sys.excepthook(LookupError, LookupError("at redis://:s3cret@host/0"), None)
+    assert [line["level"] for line in lines()] == ["CRITICAL"]
+    assert capsys.readouterr().err == "LookupError: at redis://:***@host/0\n"
+
+
 def test_a_warning_has_the_place_that_it_speaks_of(open_logs: Open, lines: Lines) -> None:
     """It is logged as of the line that is to be mended, so that two of them are never taken for one."""
     with warnings.catch_warnings():
