@@ -10,7 +10,9 @@ The fingerprint of a record is made of
 3. without one: the text of the record.
 
 Of a text, what varies between two occurrences of one error is taken out: quoted values, numbers, times, dates,
-hexadecimal numbers, uuids, network and e-mail addresses, and those segments of a path that have a digit.
+hexadecimal numbers, uuids, network and e-mail addresses, those segments of a path that have a digit, and words in which
+letters and digits are mixed as in no ordinary one: `cus_NffrFeUfNV2Hib` but its `cus_`, not `sha256`, `orders2`,
+`x86_64`. What stands behind the first 2000 letters does not count.
 `logger.bind(fingerprint="…")` (stdlib: `extra={"fingerprint": "…"}`) overrules all of it.
 """
 
@@ -21,6 +23,7 @@ from hashlib import blake2b
 from settings.logs.chain import chain_of
 from settings.logs.masking import text_of
 
+_CHANGE = r"(?:[A-Za-z](?=\d)|\d(?=[A-Za-z]))"
 _VARIABLE = re.compile(
     r"""(?<!\w)(?:b?'[^'\n]*'|b?"[^"\n]*"|`[^`\n]*`)(?!\w)"""  # quoted; the apostrophe of "can't" opens nothing
     r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # uuid
@@ -29,21 +32,32 @@ _VARIABLE = re.compile(
     r"|(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"  # IPv6, MAC, time
     r"|(?<=/)[^/\s?#&,;'\"\])]*\d[^/\s?#&,;'\"\])]*"  # segment of a path
     r"|\b(?=[a-fA-F]*\d)[0-9a-fA-F]{8,}\b"
+    # Ids: ULID, base62, base64url, behind a prefix in small letters. Either letters and digits change three times, or
+    # twice in a longer word without four small letters in a row, as S3UploadFailed has them. Only 40 letters are looked
+    # at, or a long text would take minutes.
+    rf"|(?<![A-Za-z0-9])(?![a-z]+[_-])(?:(?=(?:[\w-]{{0,40}}?{_CHANGE}){{3}})[\w-]{{10,}}+"
+    r"|(?=[A-Za-z]*\d+[A-Za-z])(?=\d*[A-Za-z]+\d)(?![A-Za-z0-9]{0,40}[a-z]{4})[A-Za-z0-9]{12,}+(?![A-Za-z0-9]))"
     r"|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]*day)?,? (?=[A-Z\d])"
     r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*(?= \d)"
     r"|(?:(?<!\w)[-+])?\d+(?:[.,:_-]\d+|[eE][-+]?\d+|T(?=\d))*"
 )
+_UNFINISHED = re.compile(r"""(?<!\w)b?(?:'[^'\n]*|"[^"\n]*|`[^`\n]*)\Z""")
 _SPARE_ROOM = 256
 """Fingerprints kept beside their records, so that the same record again costs one look-up."""
 _LONGEST_KEPT = 2000
-"""Letters of a text that is kept, and that count of the texts an exception came of."""
+"""Letters of a text that is kept, and that count of any text."""
 _DEEPEST = 50
 """Exceptions of a chain, and different lines of a traceback, that count."""
 
 
 def without_variables(text: str) -> str:
-    """Return `text` with every part that varies between two occurrences of one error replaced by an asterisk."""
-    return _VARIABLE.sub("*", text)
+    """Return `text` with every part that varies between two occurrences of one error replaced by an asterisk.
+
+    Only its beginning: one of a megabyte would hold up every thread for half a second.
+    """
+    if len(text) <= _LONGEST_KEPT:
+        return _VARIABLE.sub("*", text)
+    return _UNFINISHED.sub("*", _VARIABLE.sub("*", text[:_LONGEST_KEPT]))  # it may end within a quoted value
 
 
 def _way(error: BaseException) -> list[str]:
@@ -123,7 +137,7 @@ def _parts(error: BaseException) -> list[str]:
     The members of a group come in any order, and one kind of them any number of times.
     """
     first, *others = chain_of(error, _DEEPEST)
-    came_of = {"\0".join([*_type_and_way(each), without_variables(_text(each)[:_LONGEST_KEPT])]) for each in others}
+    came_of = {"\0".join([*_type_and_way(each), without_variables(_text(each))]) for each in others}
     return [*_type_and_way(first), *sorted(came_of)]
 
 
