@@ -171,9 +171,13 @@ def url_secrets(text: str) -> set[str]:
 
 
 def spellings(secret: str) -> set[str]:
-    """Return the ways in which `secret` may be written: as it is, percent-encoded, and as Python shows it."""
+    """Return the ways in which `secret` may be written: as it is, percent-encoded, and as Python shows it.
+
+    SQLAlchemy encodes all but blanks and plus signs.
+    """
     raw = secret.encode("utf-8", "surrogatepass")  # the environment may hold bytes that are no UTF-8
-    return {secret, quote(raw, safe=""), quote(raw), quote_plus(raw), repr(secret)[1:-1]}
+    encoded = {quote(raw, safe=safe) for safe in ("", "/", " +")}
+    return {secret, *encoded, quote_plus(raw), repr(secret)[1:-1]}
 
 
 def mask_secrets(text: str, secrets: Collection[str]) -> str:

@@ -7,8 +7,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import URL
 
 from settings.logs.masking import Masker, harmless, text_of
+from settings.problems import mask_secrets
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 
@@ -29,6 +31,14 @@ def test_a_secret_is_masked_however_it_is_written(secret: str) -> None:
     written = [str(secret.encode()), ascii(secret), json.dumps(secret), lower, repr([repr({"key": secret})])]
     masked = Masker([secret])(" ".join(written))
     assert masked.count("***") == len(written)
+
+
+@pytest.mark.parametrize("password", ["correct horse/battery", "a+b c%d@e", "caf\u00e9 + lait:"])
+def test_a_password_is_masked_as_sqlalchemy_writes_it(password: str) -> None:
+    """An application's own line shows the URL of the engine, or of its configuration."""
+    url = URL.create("postgresql", "shop", password, "db", 5432, "shop").render_as_string(hide_password=False)
+    assert Masker([password])(f"at {url}") == "at postgresql://shop:***@db:5432/shop"
+    assert mask_secrets(f"at {url}", [password]) == "at postgresql://shop:***@db:5432/shop"
 
 
 def test_each_line_of_a_secret_counts() -> None:
