@@ -20,7 +20,11 @@ QUIET: Mapping[str, str] = {
     "alembic.runtime.migration": "WARNING",
     "redis": "INFO",
 }
-"""Loggers that are chatty at INFO while our own lines say the same; LOG_LEVELS overrules."""
+"""Loggers that are chatty at INFO while our own lines say the same.
+
+They are shown from these levels up, or from the lowest one where that is higher; who gives one of them, or a logger
+above it, a level of its own has that.
+"""
 
 
 def number_of(level: str) -> int:
@@ -40,6 +44,7 @@ class Levels:
     Args:
         base: Name of the lowest level.
         by_name: Levels of single loggers: a stdlib logger's name, or a module's for loguru.
+        quiet: Levels that single loggers have at the least, where nothing else is said of them.
 
     Attributes:
         base: Number of the lowest level.
@@ -47,12 +52,12 @@ class Levels:
         all_from: The number from which everything is shown, of every logger.
     """
 
-    def __init__(self, base: str, by_name: Mapping[str, str]) -> None:
+    def __init__(self, base: str, by_name: Mapping[str, str], quiet: Mapping[str, str] = QUIET) -> None:
+        self._chosen = {name: number_of(level) for name, level in by_name.items()}
+        self._quiet = {name: number_of(level) for name, level in quiet.items()}
         self.by_name: dict[str, int] = {}
         self.base = self.all_from = 0
         self.set(base)
-        for name, level in by_name.items():
-            self.set(level, name)
 
     @property
     def lowest(self) -> int:
@@ -72,10 +77,15 @@ class Levels:
         """
         number = number_of(level)
         if logger:
-            self.by_name = {**self.by_name, logger: number}
+            self._chosen[logger] = number
         else:
             self.base = number
+        quiet = {name: max(each, self.base) for name, each in self._quiet.items() if not self._has_chosen(name)}
+        self.by_name = {**quiet, **self._chosen}
         self.all_from = max([self.base, *self.by_name.values()])
+
+    def _has_chosen(self, name: str) -> bool:
+        return any(f"{name}.".startswith(f"{chosen}.") for chosen in self._chosen)
 
     def of(self, name: str | None) -> int:
         """Return the number of the lowest level that is shown of the logger of that name."""

@@ -17,7 +17,7 @@ from settings.logs.bridge import Bridge
 from settings.logs.context import Bound
 from settings.logs.diagnosis import DESTINATION, UNREADABLE, explained
 from settings.logs.fingerprint import Fingerprints, own_fingerprint
-from settings.logs.levels import CRITICAL, ERROR, NUMBERS, QUIET, Levels, number_of
+from settings.logs.levels import CRITICAL, ERROR, NUMBERS, Levels, number_of
 from settings.logs.limiter import ErrorRateLimiter, RepeatedError
 from settings.logs.masking import Masker, text_of
 from settings.logs.model import LogsSettings
@@ -67,7 +67,7 @@ class Logs:
         fingerprints = Fingerprints()
         self._should_log = self.limiter.should_log
         self._fingerprint, self._kept = fingerprints.of, fingerprints.kept
-        self.levels = Levels(settings.level, {**QUIET, **settings.levels})
+        self.levels = Levels(settings.level, settings.levels)
         self.bridge = Bridge(self._limit_from, self.levels, fingerprints, self._should_log)
         self._lock, self._closed = threading.RLock(), False
         self._sinks: list[int] = []

@@ -11,7 +11,7 @@ from settings.logs.levels import Levels, LibraryLevels, number_of
 @pytest.fixture
 def levels() -> Levels:
     """INFO, with a louder and a quieter logger."""
-    return Levels("INFO", {"t.engine": "DEBUG", "t": "ERROR"})
+    return Levels("INFO", {"t.engine": "DEBUG", "t": "ERROR"}, quiet={})
 
 
 @pytest.fixture
@@ -48,6 +48,39 @@ def test_the_standard_library_is_told(levels: Levels, library: LibraryLevels) ->
     assert [logging.getLogger(name).level for name in ("", "t", "t.pool", "t.engine")] == [before, 10, 0, 0]
     library.put({})
     assert logging.getLogger("t").level == 0
+
+
+@pytest.mark.parametrize(
+    ("base", "by_name", "name", "number"),
+    [
+        ("DEBUG", {}, "alembic.runtime.migration", 30),
+        ("DEBUG", {}, "redis.client", 20),
+        ("DEBUG", {"t": "ERROR"}, "redis", 20),
+        ("ERROR", {}, "redis", 40),
+        ("ERROR", {}, "alembic.runtime.migration", 40),
+        ("INFO", {"alembic": "DEBUG"}, "alembic.runtime.migration", 10),
+        ("INFO", {"alembic.runtime": "ERROR"}, "alembic.runtime.plugins", 40),
+        ("INFO", {"redis": "DEBUG"}, "redis.client", 10),
+        ("DEBUG", {"redis.client": "DEBUG"}, "redis.connection", 20),
+        ("DEBUG", {"red": "DEBUG"}, "redis", 20),
+    ],
+)
+def test_chatty_loggers_are_quiet_unless_a_user_says_otherwise(
+    base: str, by_name: dict[str, str], name: str, number: int
+) -> None:
+    """They are never shown below the lowest level, and one's own level of them or of a logger above them counts."""
+    assert Levels(base, by_name).of(name) == number
+
+
+def test_a_level_at_run_time_counts_for_the_chatty_too() -> None:
+    """They follow the lowest level upwards only, until one of their own is set."""
+    levels = Levels("DEBUG", {})
+    levels.set("ERROR")
+    assert levels.of("redis") == 40
+    levels.set("DEBUG")
+    assert levels.of("redis") == 20
+    levels.set("DEBUG", "redis")
+    assert (levels.of("redis"), levels.numbers["redis"]) == (10, 10)
 
 
 def test_levels_have_one_spelling() -> None:
