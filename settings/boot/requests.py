@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from werkzeug.wsgi import ClosingIterator
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -14,13 +16,13 @@ PROBE_ENDPOINT = "twelvefactor.endpoint"
 class _Endpoint:
     """The endpoint of a request, known only once Flask has routed it; read late, when a line is written."""
 
-    __slots__ = ("_environ",)
+    __slots__ = ("_environ", "_exchange")
 
-    def __init__(self, environ: Environ) -> None:
-        self._environ = environ
+    def __init__(self, environ: Environ, exchange: "_Exchange") -> None:
+        self._environ, self._exchange = environ, exchange
 
     def __str__(self) -> str:
-        return _endpoint_of(self._environ)
+        return _endpoint_of(self._environ) or self._exchange.answered[0]  # the latter in a stream
 
 
 def _endpoint_of(environ: Environ) -> str:
@@ -48,9 +50,21 @@ class _Exchange(Mapping[str, object]):
 
     def respond(self, line: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:  # noqa: ANN401 - the server's write function
         """Begin the answer as WSGI's start_response does, with the request's id among its headers."""
-        self.answered = _endpoint_of(self._environ), int(line[:3])  # when the request is over, Flask takes it out
-        headers = [*headers, ("X-Request-ID", self._number)]
+        try:
+            status = int(line[:3])
+        except ValueError:
+            status = 500  # a line without a number is no success
+        self.answered = _endpoint_of(self._environ), status  # when the request is over, Flask takes it out
+        for name, _ in headers:
+            if len(name) == 12 and name.lower() == "x-request-id":  # the application's own word, or one within it
+                break
+        else:
+            headers = [*headers, ("X-Request-ID", self._number)]
         return self._start_response(line, headers, exc_info) if exc_info else self._start_response(line, headers)
+
+    def fail(self) -> None:
+        """Note that the application raised, whatever it had begun to answer."""
+        self.answered = self.answered[0], 500
 
     def __getitem__(self, name: str) -> object:
         match name:
@@ -61,7 +75,7 @@ class _Exchange(Mapping[str, object]):
             case "path":
                 return _readable(self._path)
             case "endpoint":
-                return _Endpoint(self._environ)
+                return _Endpoint(self._environ, self)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -71,8 +85,78 @@ class _Exchange(Mapping[str, object]):
         return 4
 
 
+class _Rest:
+    """What of the application runs after its call has returned: it belongs to the request, and ends it.
+
+    A server may go on in another thread and context, so that each step is bound by itself.
+    """
+
+    __slots__ = ("_close", "_exchange", "_instrument", "_next", "_seconds", "_told")
+
+    def __init__(
+        self, instrument: "RequestInstrument", exchange: _Exchange, answer: Iterable[bytes], begin: float
+    ) -> None:
+        self._instrument, self._exchange, self._told = instrument, exchange, False
+        self._next = iter(answer).__next__
+        self._close: Callable[[], object] = getattr(answer, "close", _nothing)
+        self._seconds = time.perf_counter() - begin
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        part: bytes = self._run(self._next, last=False)
+        return part
+
+    def close(self) -> None:
+        """End the answer; also where the client went away in the middle."""
+        self._run(self._close, last=True)
+
+    def _run(self, step: Callable[[], Any], *, last: bool) -> Any:  # noqa: ANN401 - the step's own
+        begin, token = time.perf_counter(), self._instrument.bind(self._exchange)
+        try:
+            return step()
+        except BaseException as error:
+            last = True
+            if not isinstance(error, StopIteration):
+                self._exchange.fail()
+            raise
+        finally:
+            self._seconds += time.perf_counter() - begin
+            if last and not self._told:
+                self._told = True
+                self._instrument.observe(*self._exchange.answered, self._seconds)
+            self._instrument.unbind(token)
+
+
+def _nothing() -> None:
+    """Close an answer that has nothing to close."""
+
+
+def _is_over(answer: object, environ: Environ) -> bool:
+    """Say whether nothing of the application runs any more for an answer: it is all there, or a file for the server.
+
+    A server knows a list by its length, and its own files by their type: neither may be wrapped.
+    """
+    if type(answer) is ClosingIterator:
+        try:
+            response = answer._callbacks[-1].__self__  # type: ignore[attr-defined] # nothing public tells
+            return type(response.response) is list and not response._on_close
+        except (AttributeError, IndexError):
+            return False  # not Flask's own, but another's
+    return (
+        isinstance(answer, list | tuple) or hasattr(answer, "read") or _is_of(answer, environ.get("wsgi.file_wrapper"))
+    )
+
+
+def _is_of(answer: object, wrapper: object) -> bool:
+    return isinstance(wrapper, type) and isinstance(answer, wrapper)
+
+
 class RequestInstrument:
     """WSGI middleware: request id in and out, log context, duration and status to the monitor.
+
+    An answer that is streamed is counted when it ends, with the time that the application took for all of it.
 
     Args:
         inner: The application behind it.
@@ -91,20 +175,29 @@ class RequestInstrument:
         request_id: Callable[[str | None], str],
         observe: Callable[[str, int, float], None],
     ) -> None:
-        self._inner, self._request_id, self._observe = inner, request_id, observe
-        self._bind, self._unbind = bind, unbind
+        self._inner, self._request_id, self.observe = inner, request_id, observe
+        self.bind, self.unbind = bind, unbind
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, and tell what it was."""
         begin = time.perf_counter()
-        number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
+        number = environ.get(REQUEST_ID)  # an application around this one has made one
+        if number is None:
+            number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
         exchange = _Exchange(environ, start_response, number)
-        token = self._bind(exchange)
+        token = self.bind(exchange)
         try:
-            return self._inner(environ, exchange.respond)
+            answer = self._inner(environ, exchange.respond)
+            if not _is_over(answer, environ):
+                return _Rest(self, exchange, answer, begin)
+            self.observe(*exchange.answered, time.perf_counter() - begin)
+            return answer
+        except BaseException:
+            exchange.fail()
+            self.observe(*exchange.answered, time.perf_counter() - begin)
+            raise
         finally:
-            self._observe(*exchange.answered, time.perf_counter() - begin)
-            self._unbind(token)
+            self.unbind(token)
 
 
 class FirstRequest:
