@@ -14,9 +14,10 @@ def is_fault_of_redis(error: BaseException) -> bool:
     """
     if isinstance(error, UnusableValue) or not isinstance(error, Exception):
         return False
-    if isinstance(error, OSError | UnicodeError) or any(
-        _package(kind.__module__) == "redis" for kind in type(error).__mro__
-    ):
+    of_redis = {kind.__name__ for kind in type(error).__mro__ if _package(kind.__module__) == "redis"}
+    if "DataError" in of_redis:
+        return False  # a caller's value could not be written down, and nothing was sent
+    if of_redis or isinstance(error, OSError | UnicodeError):
         return True
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

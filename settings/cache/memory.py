@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from settings.cache.store import UnusableValue
 
-_INT64 = 2**63
+INT64 = 2**63
 # As Redis has it: no white space, no leading zero.
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 
@@ -93,7 +93,7 @@ class MemoryStore:
             self.operations += 1
             found = self._find(key)
             total = _integer(key, found) + delta
-            if not -_INT64 <= total < _INT64:
+            if not -INT64 <= total < INT64:
                 raise UnusableValue(key, "the sum does not fit into 64 bits")
             expires = self._entries[key][0] if found is not None else self._expiry(None)
             self._put(key, expires, str(total).encode())
@@ -148,6 +148,6 @@ class MemoryStore:
 def _integer(key: str, value: bytes | None) -> int:
     if value is None:
         return 0
-    if not _INTEGER.fullmatch(value) or not -_INT64 <= int(value) < _INT64:
+    if not _INTEGER.fullmatch(value) or not -INT64 <= int(value) < INT64:
         raise UnusableValue(key, "the value is not an integer of 64 bits")
     return int(value)

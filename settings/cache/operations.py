@@ -5,13 +5,14 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping
+from operator import index
 from typing import Any, Protocol, TypeVar
 
 from cachelib.serializers import RedisSerializer
 from flask import Flask
 from flask_caching.backends.base import BaseCache
 
-from settings.cache.memory import MemoryStore
+from settings.cache.memory import INT64, MemoryStore
 from settings.cache.store import Store, UnusableValue, Value
 
 T = TypeVar("T")
@@ -151,9 +152,14 @@ class ResilientBackend(BaseCache):
         """Add `delta` to a number, 0 when it is missing, and return the sum; None when the value is no number.
 
         The number's time-out stays as it is, and a new one has none, as in Redis.
+
+        Raises:
+            TypeError: `delta` is no whole number.
         """
-        full = f"{self.key_prefix}{key}"
+        full, delta = f"{self.key_prefix}{key}", int(index(delta))
         try:
+            if not -INT64 <= delta < INT64:
+                raise UnusableValue(full, "the sum does not fit into 64 bits")
             return self._tier.write("inc", (full,), lambda store: store.inc(full, delta))
         except UnusableValue as error:
             self._missed(error)
@@ -161,7 +167,7 @@ class ResilientBackend(BaseCache):
 
     def dec(self, key: str, delta: int = 1) -> int | None:
         """Take `delta` from a number; else as `inc`."""
-        return self.inc(key, -delta)
+        return self.inc(key, -index(delta))
 
     def before_fork(self) -> None:
         """Let no other thread be half-way through a count."""

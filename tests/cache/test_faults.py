@@ -26,6 +26,7 @@ def _raised(work: Callable[[], object]) -> BaseException:
         (ConnectionResetError(), True),
         (UnicodeError("label empty or too long"), True),
         (UnusableValue("app:a", "it is no number"), False),
+        (redis.DataError("Invalid input of type: 'list'"), False),
         (RuntimeError("somebody else's"), False),
         (KeyboardInterrupt(), False),
     ],

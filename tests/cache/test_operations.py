@@ -4,9 +4,12 @@ import datetime as dt
 import logging
 import pickle
 from collections.abc import Iterator
+from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import redis
 from cachelib.serializers import JSONSerializer
 from flask import Flask, render_template_string
 from hypothesis import HealthCheck, given, settings
@@ -95,6 +98,37 @@ def test_counting_what_is_no_number(cache: ResilientCache, caplog: pytest.LogCap
     assert cache.get("key") == "words"
     assert "'app:key'" in caplog.text
     assert cache.figures()["unusable_values"] == 1
+
+
+@pytest.mark.parametrize("delta", [1.5, 2.0, None, "1", Decimal(1), float("nan")])
+def test_adding_what_is_no_whole_number(cache: ResilientCache, delta: Any) -> None:
+    """It is the caller's mistake, wherever it would have gone: the number stays, and so does the place."""
+    cache.inc("key", 5)
+    for operation in (cache.inc, cache.dec):
+        with pytest.raises(TypeError):
+            operation("key", delta)
+    assert cache.inc("key", True) == 6
+    assert cache.dec("key", True) == 5
+
+
+@pytest.mark.parametrize("delta", [2**63 - 1, 2**63, -(2**63) - 1, pytest.param(10**5000, id="huge")])
+def test_adding_too_much(cache: ResilientCache, delta: int) -> None:
+    """A sum that does not fit is None, and the number stays."""
+    cache.set("key", 5 if delta > 0 else -5)
+    assert cache.inc("key", delta) is None
+    assert cache.dec("key", -delta) is None
+    assert abs(cache.get("key")) == 5
+    assert cache.figures()["unusable_values"] == 2
+
+
+def test_what_redis_py_cannot_write_down_is_the_caller_s(make_cache: MakeCache, redis_server: RedisServer) -> None:
+    """A serializer of one's own may return what goes nowhere: it raises, and Redis stays in use."""
+    cache = make_cache(redis_server.url())
+    cache._backend.serializer = SimpleNamespace(dumps=lambda value: value)  # type: ignore[assignment] # as intended
+    for values in ({"a": [1]}, {"a": [1], "b": [2]}):
+        with pytest.raises(redis.DataError):
+            cache.set_many(values)
+    assert cache.figures()["mode"] == "redis"
 
 
 def test_clear_leaves_others_alone(cache: ResilientCache, redis_server: RedisServer) -> None:
