@@ -28,6 +28,12 @@ _TABLE = {
             transient=True,
         ),
         Diagnosis(
+            "snapshot-unread",
+            "part of what {what} wrote could not be read ({error}) and is left out of /status and /metrics",
+            "wait for the end of the deployment: another release writes it in another way",
+            transient=True,
+        ),
+        Diagnosis(
             "alert-not-changed",
             "the alert was not changed ({error})",
             "look at the alert again, then repeat the change",

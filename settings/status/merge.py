@@ -2,14 +2,15 @@
 
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from settings.probe import HealthStatus
-from settings.status.rows import Job, RepeatedError, Service, Snapshot, read
+from settings.status.rows import Job, RepeatedError, Row, Service, Snapshot, moment, read
 from settings.status.sources import StatusSources
 
+Part = TypeVar("Part", dict[str, Any], list[Any])
 MAX_ERRORS = 20
 LONGEST_EXAMPLE = 4000
 _WORST_FIRST = [
@@ -29,6 +30,7 @@ class Process:
         here: Whether it is the one that answers.
         seen_at: When it said it, in seconds since 1970.
         figures: Its counts of errors.
+        unread: What of its snapshot could not be read, and is left out; of another release, maybe.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Process:
     jobs: tuple[Job, ...]
     errors: tuple[RepeatedError, ...]
     figures: Mapping[str, Any]
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +101,45 @@ def processes_of(own: Snapshot, others: Iterable[Snapshot]) -> list[Process]:
 
 
 def _process(snapshot: Snapshot, *, here: bool) -> Process:
-    body = snapshot.body
+    unread: list[str] = []
+    body = _of(dict, snapshot.body, "body", unread)
     return Process(
         name=snapshot.process,
         host=snapshot.host,
         pid=snapshot.pid,
         here=here,
         seen_at=snapshot.written_at,
-        started_at=body.get("started_at"),
-        services=tuple(read(Service, each) for each in body.get("services", ())),
-        jobs=tuple(read(Job, each) for each in body.get("jobs", ())),
-        errors=tuple(read(RepeatedError, each) for each in body.get("errors", ())),
-        figures=body.get("figures", {}),
+        started_at=_started_at(body, unread),
+        services=tuple(_rows(Service, body, "services", unread)),
+        jobs=tuple(_rows(Job, body, "jobs", unread)),
+        errors=tuple(_rows(RepeatedError, body, "errors", unread)),
+        figures=_of(dict, body.get("figures", {}), "figures", unread),
+        unread=tuple(unread),
     )
+
+
+def _of(kind: type[Part], found: object, name: str, unread: list[str]) -> Part:
+    """Return a part of a body, or an empty one where it is of another kind."""
+    if isinstance(found, kind):
+        return found
+    unread.append(f"{name}: it is no {kind.__name__}")
+    return kind()
+
+
+def _started_at(body: Mapping[str, Any], unread: list[str]) -> float | None:
+    try:
+        return moment(body.get("started_at"))
+    except ValueError as error:
+        unread.append(f"started_at: {error}")
+        return None
+
+
+def _rows(kind: type[Row], body: Mapping[str, Any], name: str, unread: list[str]) -> Iterator[Row]:
+    for each in _of(list, body.get(name, []), name, unread):
+        try:
+            yield read(kind, each)
+        except (AttributeError, ValueError) as error:
+            unread.append(f"{name}: {error}")
 
 
 def badness(status: str) -> int:

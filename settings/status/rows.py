@@ -1,7 +1,7 @@
 """The rows that the pages show, read alike from the rooms' own objects and from the JSON of a snapshot."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from enum import Enum
@@ -11,12 +11,6 @@ from settings.probe import Fact
 from settings.status.words import legible
 
 Row = TypeVar("Row")
-
-MOMENTS = frozenset(
-    {"since", "checked_at", "last_started", "next_run", "first_seen", "last_seen", "first_occurrence",
-     "last_occurrence", "acknowledged_at", "written_at", "started_at", "finished_at"}
-)  # fmt: skip
-"""Fields that hold a moment: seconds since 1970 here, whatever their source has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +91,7 @@ class Snapshot:
     host: str = ""
     pid: int = 0
     written_at: float | None = None
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,44 +108,89 @@ def read(kind: type[Row], source: object) -> Row:
     """Return a row from an object with these attributes, or from a mapping with these keys.
 
     What an optional field's source lacks gets the field's default; what else the source has is left out. Texts,
-    which users of the application can write, come out legible.
+    which users of the application can write, come out legible; moments are seconds since 1970, whatever the source has.
 
     Raises:
         AttributeError: A field without default is missing.
+        ValueError: The source has something of another kind there, as a process of another release may.
     """
     found: dict[str, Any] = {}
     for each in fields(kind):  # type: ignore[arg-type] # the rows above are dataclasses, which TypeVar cannot say
         value = source.get(each.name, MISSING) if isinstance(source, Mapping) else getattr(source, each.name, MISSING)
         if value is not MISSING:
-            found[each.name] = _plain(each.name, value)
+            found[each.name] = _converted(each.name, _READERS[each.type], value)
         elif each.default is MISSING and each.default_factory is MISSING:
             raise AttributeError(f"a row for {kind.__name__} has no {each.name!r}")
     return kind(**found)
 
 
-def _plain(name: str, value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
-        return legible(value)
-    if name in MOMENTS:
-        return moment(value)
-    if name == "facts" and isinstance(value, Mapping):
-        return {legible(key): legible(each) if isinstance(each, str) else _finite(each) for key, each in value.items()}
-    return (
-        tuple(each for each in value if _finite(each) is not None)
-        if name == "latencies" and isinstance(value, list | tuple)
-        else value
-    )
-
-
-def _finite(value: object) -> object:
-    """Return what JSON can hold: a number that is none is not known."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _converted(name: str, reader: Callable[[Any], object], value: object) -> object:
+    try:
+        return reader(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def moment(value: object) -> float | None:
-    """Return a moment in seconds since 1970 from a datetime, a number, or nothing."""
+    """Return a moment in seconds since 1970 from a datetime, a number, or nothing; or another figure from a number.
+
+    Raises:
+        ValueError: It is something else.
+    """
     if isinstance(value, datetime):
         return value.timestamp()
-    return float(value) if isinstance(value, int | float) else None
+    return None if value is None or not _is_finite(value) else float(_number(value))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int | float):
+        return value
+    raise ValueError(f"{repr(value)[:40]} is no number")
+
+
+def _is_finite(value: object) -> bool:
+    """Say whether a number is one that JSON and a page can hold; such as 10**400 is none."""
+    try:
+        return math.isfinite(_number(value))
+    except OverflowError:
+        return False
+
+
+def _count(value: object) -> float:
+    if _is_finite(value):
+        return _number(value)
+    raise ValueError("it is beyond all numbers")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return legible(str(value.value if isinstance(value, Enum) else value))
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _facts(value: Mapping[object, object]) -> dict[str, Fact]:
+    return {_text(name): _fact(each) for name, each in value.items()}
+
+
+def _fact(value: object) -> Fact:
+    """Return what JSON can hold: a number that is none is not known, and what is neither is shown as text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value if _is_finite(value) else None
+    return _text(value)
+
+
+def _figures(value: Iterable[object]) -> tuple[float, ...]:
+    return tuple(each for each in map(moment, value) if each is not None)
+
+
+_READERS: dict[object, Callable[[Any], object]] = {
+    str: _text, str | None: _text_or_none, bool: bool, int: _count, float: _count, float | None: moment,
+    Mapping[str, Fact]: _facts, tuple[float, ...]: _figures, Any: lambda value: value,
+}  # fmt: skip
+"""What reads a field, by what the field is declared to hold."""

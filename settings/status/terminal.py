@@ -38,7 +38,7 @@ def status_json(view: View) -> str:
         "tables_late": view.late,
         "processes": [
             {"name": each.name, "host": each.host, "pid": each.pid, "here": each.here, "seen_at": each.seen_at,
-             "started_at": each.started_at} for each in view.processes
+             "started_at": each.started_at, "unread": each.unread} for each in view.processes
         ],
         "services": [
             {**asdict(each.row), "verdict": verdict_of(each.row), "processes": each.processes, "asked": each.asked}
@@ -68,6 +68,9 @@ def _head(view: View) -> Iterator[str]:
         machines = len({each.host for each in view.processes})
         word = "process" if count == 1 else "processes"
         yield f"{count} serving {word} on {machines} {'machine' if machines == 1 else 'machines'}, as of {utc(view.at)}"
+    for each in view.processes:
+        if each.unread:
+            yield f"of {each.name} cannot be read, and is left out: {'; '.join(each.unread)[:200]}"
     if view.late:
         yield "the tables could not be read: alerts, runs and other processes are not known"
 

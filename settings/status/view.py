@@ -1,11 +1,13 @@
 """What a page shows at one moment, gathered from the sources without waiting long for any of them."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from settings.probe import HealthStatus
+from settings.status.diagnosis import diagnose, line
 from settings.status.jobs import JobLine, merged_jobs
 from settings.status.kept import WAIT_SECONDS, Kept
 from settings.status.merge import (
@@ -23,6 +25,7 @@ from settings.status.sources import Setting, StatusSources
 from settings.status.verdict import Verdict, verdict_of, worst
 from settings.status.words import legible
 
+log = logging.getLogger(__name__)
 OPEN = ("active", "acknowledged")
 MAX_ALERTS = 100
 INTERVALS_UNTIL_GONE, GRACE_SECONDS = 2.0, 10.0
@@ -107,6 +110,11 @@ class View:
         return ", ".join(each.row.name for each in self.troubled if verdict_of(each.row) == verdict)
 
     @property
+    def unread(self) -> int:
+        """Of how many processes the snapshot could not be read, or not all of it."""
+        return sum(bool(process.unread) for process in self.processes)
+
+    @property
     def here(self) -> int:
         """How many processes run on the machine that answers."""
         return sum(process.host == self.processes[0].host for process in self.processes)
@@ -136,6 +144,7 @@ class Gatherer:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._sources, self._serves, self._wall = sources, serves, wall
+        self._unread: frozenset[str] = frozenset()
         self._stored = Kept("status tables", self._read_tables, empty=Stored(), wait_seconds=wait_seconds, wall=wall)
 
     def gather(self) -> View:
@@ -145,6 +154,7 @@ class Gatherer:
         stored, closing = answer.value, sources.shutting_down()
         own, *others = processes_of(own_snapshot(sources, now), stored.snapshots)
         serving = (own, *others) if self._serves else tuple(others)
+        self._tell_unread(others)
         known = own if self._serves else _only_known(own)
         services = tuple(merged_services([known, *others]))
         return View(
@@ -167,6 +177,16 @@ class Gatherer:
     def forget(self) -> None:
         """Read the tables anew for the next view: something in them was changed here."""
         self._stored.forget()
+
+    def _tell_unread(self, others: Iterable[Process]) -> None:
+        """Log what cannot be read of the snapshots, once for each process."""
+        found = {each.name: each for each in others if each.unread}
+        new = [each for name, each in found.items() if name not in self._unread]
+        self._unread = frozenset(found)
+        if new:
+            first = f"of {new[0].name} first {new[0].unread[0]}"
+            fault = diagnose("snapshot-unread", what=f"{len(new)} other process(es)", error=first)
+            log.warning("%s", line(fault))
 
     def _read_tables(self) -> Stored:
         sources = self._sources

@@ -1,7 +1,10 @@
 """One view of many processes."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +39,41 @@ def test_own_snapshot_is_not_counted_twice(world: World) -> None:
     own = own_snapshot(world.sources(), 5.0)
     processes = processes_of(own, [snapshot("web-1:1", services=[]), snapshot("web-2:7")])
     assert [(each.name, each.here) for each in processes] == [("web-1:1", True), ("web-2:7", False)]
+
+
+WELL = {"name": "cache", "status": "healthy"}
+
+
+@pytest.mark.parametrize(
+    ("body", "unread"),
+    [
+        (None, "body: it is no dict"),
+        ({"services": None}, "services: it is no list"),
+        ({"services": [WELL, {"name": "x"}]}, "services: a row for Service has no 'status'"),
+        ({"services": [WELL, "x"]}, "services: a row for Service has no 'name'"),
+        (
+            {"services": [{**WELL, "name": "x", "latency_ms": "fast"}, WELL]},
+            "services: latency_ms: 'fast' is no number",
+        ),
+        ({"services": [WELL], "errors": [{"fingerprint": "f", "seen": None}]}, "errors: seen: None is no number"),
+        ({"services": [WELL], "jobs": [{"name": "j", "runs": "2"}]}, "jobs: runs: '2' is no number"),
+        ({"services": [WELL], "started_at": "x"}, "started_at: 'x' is no number"),
+        ({"services": [WELL], "figures": [1]}, "figures: it is no dict"),
+    ],
+)
+def test_what_cannot_be_read_of_a_process_is_left_out(body: Any, unread: str) -> None:
+    """The process counts, says what is missing, and the rest of it is there."""
+    _, process = processes_of(snapshot("own"), [replace(snapshot("later"), body=body)])
+    assert process.unread == (unread,)
+    assert [each.name for each in process.services] == (["cache"] if "cache" in str(body) else [])
+    assert (process.jobs, process.errors) == ((), ())
+
+
+def test_what_another_release_adds_is_no_matter() -> None:
+    """More parts and more fields than this release knows are not missed."""
+    body = {"services": [{**WELL, "weight": 1}], "queues": [{"name": "mail"}]}
+    _, process = processes_of(snapshot("own"), [snapshot("later", **body)])
+    assert (process.unread, len(process.services)) == ((), 1)
 
 
 @given(

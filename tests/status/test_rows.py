@@ -60,8 +60,29 @@ def test_what_is_missing_has_a_default_or_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(None, None), ("yesterday", None), (7, 7.0), (datetime(1970, 1, 2, tzinfo=UTC), 86400.0)]
+    ("value", "expected"),
+    [(None, None), (7, 7.0), (float("nan"), None), (10**400, None), (datetime(1970, 1, 2, tzinfo=UTC), 86400.0)],
 )
 def test_moments(value: object, expected: float | None) -> None:
     """A moment is a number of seconds, whatever its source has; what is none is not known."""
     assert moment(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("since", "yesterday"), ("latency_ms", "fast"), ("facts", [1]), ("latencies", 5), ("latencies", ["fast"])],
+)
+def test_what_is_of_another_kind_is_named(name: str, value: object) -> None:
+    """A row that a later release wrote in another way says which field it was, and is no row here."""
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        read(Service, {"name": "cache", "status": "healthy", name: value})
+
+
+def test_a_fact_of_any_kind_is_shown() -> None:
+    """An application's own probe may tell what JSON does not know: it is shown as text."""
+    facts = {"at": datetime(2026, 1, 1, tzinfo=UTC), "list": [1], "huge": 10**400, "share": 0.5, "well": True}
+    row = read(Service, {"name": "own", "status": "healthy", "detail": None, "facts": facts})
+    assert row.facts == {
+        "at": "2026-01-01 00:00:00+00:00", "list": "[1]", "huge": None, "share": 0.5, "well": True,
+    }  # fmt: skip
+    assert row.detail == ""
