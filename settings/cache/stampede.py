@@ -2,7 +2,6 @@
 
 import functools
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,15 +42,11 @@ class Stampede:
     A value comes back through the cache only, never from one thread to another: each caller gets a copy, and what
     the cache was told not to keep is computed by each.
 
-    Args:
-        clock: Monotonic clock, in seconds.
-
     Attributes:
         waited: Calls that waited for another one since the process began.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.RLock()  # as in the store in this process
         self._flights: dict[str, _Flight] = {}
         self._local = threading.local()
@@ -89,19 +84,19 @@ class Stampede:
     def wait(self, turn: Turn, key: str, look: Callable[[], object]) -> object:
         """Wait until the value of a key is there, or this call has to compute it; return what is there.
 
+        A call that was waited for and left no value (None, a filter, an exception) is waited for once: the next one
+        would leave none either, and all those that waited compute now, side by side.
+
         Args:
             turn: The current call.
             key: The key that it is about, found missing.
             look: Reads the cache again.
         """
         turn.asked = True
-        deadline = self._clock() + turn.wait_seconds
-        while (flight := self._lead_or_follow(turn, key)) is not None:
-            landed = flight.done.wait(max(0.0, deadline - self._clock()))
-            if (value := look()) is not None or not landed:
-                return value
-        # Between this call's first look and its turn to compute, another one may have finished.
-        return look()
+        flight = self._lead_or_follow(turn, key)
+        if flight is not None:
+            flight.done.wait(turn.wait_seconds)
+        return look()  # also a new leader: between its first look and now another one may have finished
 
     def before_fork(self) -> None:
         """Let no other thread be half-way through a change."""
