@@ -249,7 +249,9 @@ class WebSocketClient:
             return
         self._received += 1
         event, payload = found
-        for handler in self._handlers.get(event, ()):
+        for number, handler in enumerate(self._handlers.get(event, ())):
+            if number:  # each has a payload of its own: one may change what it was given, at any time
+                _, payload = parse(text) or found
             self._dispatcher.post(handler, payload, size=len(text))
 
     def _change(self, state: State, fault: Diagnosis | None, pause: float | None) -> None:

@@ -25,6 +25,25 @@ def test_handlers_get_the_payload_of_their_event(make: Make, gateway: Gateway) -
     assert got == [{"eur": 3}, None]
 
 
+def test_each_handler_has_a_payload_of_its_own(make: Make, gateway: Gateway) -> None:
+    """What one does to it, at once or later, is nothing to the next."""
+    client, got = make(gateway.url), list[dict[str, object]]()
+
+    def changes(payload: dict[str, object]) -> None:
+        payload.clear()
+        got.append(payload)
+
+    client.on("price", changes)
+    client.on("price", got.append)
+    client.on("price", changes)
+    client.start()
+    wait_until(lambda: gateway.connections)
+    gateway.broadcast('{"event": "price", "payload": {"eur": [3]}}')
+    wait_until(lambda: len(got) == 3)
+    assert got == [{}, {"eur": [3]}, {}]
+    assert client.figures()["received"] == 1
+
+
 def test_handlers_run_in_the_application_context_and_may_fail(
     make: Make, gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
