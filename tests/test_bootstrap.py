@@ -155,6 +155,10 @@ def test_create_app_makes_an_application_of_its_own(working_directory: Path) -> 
     try:
         answer = app.test_client().get("/")
         assert (answer.status_code, answer.headers["Location"]) == (302, "/status")
+        mounted = app.test_client().get("/", environ_overrides={"SCRIPT_NAME": "/shop"})
+        assert mounted.headers["Location"] == "/shop/status"
+        misled = app.test_client().get("/", environ_overrides={"SCRIPT_NAME": "//evil.example"})
+        assert misled.headers["Location"] == "/evil.example/status"
     finally:
         app.extensions["bootstrap"].close()
 

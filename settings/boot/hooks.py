@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flask import Flask, redirect
+from flask import Flask, redirect, request
 from flask.globals import _cv_app  # the context variable itself: the public proxy raises where there is none
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
@@ -91,7 +91,8 @@ def lead_home(boot: Boot) -> None:
     target = f"{boot.settings.status.prefix}/status"
 
     def home() -> Response:
-        return redirect(target)
+        root = request.script_root.strip("/")  # with two slashes in front it would be another host
+        return redirect(f"{'/' if root else ''}{root}{target}")
 
     boot.app.add_url_rule("/", "home", home)
 
