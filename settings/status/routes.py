@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 PROBES, FOR_PEOPLE = ("livez", "readyz", "healthz"), ("metrics", "status")
 ANY_HOST = "twelvefactor_host"
 """Where routes are told apart by host, ours answer to each, under this name in the rule."""
+ELSEWHERE = f"<any('<invalid>'):{ANY_HOST}>"
+"""What werkzeug takes for the subdomain where the host is not within SERVER_NAME, such as an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
         blueprint.add_url_rule(f"/{name}", name, _probe_view(getattr(health, name)), host=host)
     People(settings.prefix, access, sources, metrics).add_to(blueprint, host=host)
     app.register_blueprint(blueprint)
+    if app.subdomain_matching and host is None:
+        _answer_elsewhere(app)
     if not access.offered:
         _retire(rule for rule in _rules(app) if _name(rule) not in PROBES)
     first = {f"{settings.prefix}/{name}": getattr(health, name) for name in PROBES[:2]}
@@ -64,15 +68,24 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
 def _blueprint(app: Flask, prefix: str) -> tuple[Blueprint, str | None]:
     """Return the blueprint, and the host of its rules where the application tells routes apart by host: any."""
     blueprint = Blueprint(BLUEPRINT, __name__, url_prefix=prefix or None)
+    blueprint.url_value_preprocessor(lambda _, values: (values or {}).pop(ANY_HOST, None))
     if not app.url_map.host_matching:
         return blueprint, None
 
     def this_host(_endpoint: str, values: dict[str, Any]) -> None:
         values.setdefault(ANY_HOST, request.host if has_request_context() else app.config["SERVER_NAME"])
 
-    blueprint.url_value_preprocessor(lambda _, values: (values or {}).pop(ANY_HOST, None))
     blueprint.url_defaults(this_host)
     return blueprint, f"<{ANY_HOST}>"
+
+
+def _answer_elsewhere(app: Flask) -> None:
+    """Let our routes answer to an address too where Flask looks for subdomains: that is how a scrape asks."""
+    for rule in _rules(app):
+        other = rule.empty()
+        other.subdomain, other.merge_slashes = ELSEWHERE, rule.merge_slashes
+        other.provide_automatic_options = rule.provide_automatic_options  # type: ignore[attr-defined] # Flask's own
+        app.url_map.add(other)
 
 
 def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, object]:
@@ -83,12 +96,12 @@ def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, objec
 
 def _give_way(app: Flask, first: MutableMapping[str, Any]) -> None:
     """Leave to the application the paths of ours that it has routes for, and say so; called until setup is over."""
-    answered = {rule.rule: rule for rule in _rules(app) if rule.methods and _name(rule) in (*PROBES, *FOR_PEOPLE)}
+    answered = [rule for rule in _rules(app) if rule.methods and _name(rule) in (*PROBES, *FOR_PEOPLE)]
     own = {rule.rule.rstrip("/") for rule in _rules(app, ours=False) if not rule.subdomain and not rule.host}
-    for path in sorted(own & answered.keys()):
+    for path in sorted(own & {rule.rule for rule in answered}):
         log.warning("STATUS_PREFIX: %s", line(diagnose("status-route-taken", path=path)))
         first.pop(path, None)
-        _retire([answered[path]])
+        _retire(rule for rule in answered if rule.rule == path)
 
 
 def _retire(rules: Iterable[Rule]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.cli import routes_command
 
-from tests.status.conftest import MakeApp
+from tests.status.conftest import TOKEN, MakeApp
 
 PATHS = ["/livez", "/readyz", "/healthz", "/metrics", "/status"]
 
@@ -65,5 +65,28 @@ def test_where_routes_are_told_apart_by_host(make_app: MakeApp) -> None:
     with app.test_request_context(base_url="http://127.0.0.1:8000"):
         assert app.url_for("twelvefactor.healthz") == "/healthz"
     app.config["SERVER_NAME"] = "shop.example"
+    with app.app_context():
+        assert app.url_for("twelvefactor.healthz") == "http://shop.example/healthz"
+
+
+@pytest.mark.filterwarnings("ignore:Current server name")
+def test_where_subdomains_are_told_apart(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    """With subdomain_matching every route answers to an address too, as a scrape asks; a subdomain is the app's own."""
+    app = Flask("subdomains", subdomain_matching=True)
+    app.config["SERVER_NAME"] = "shop.example"
+    app = make_app(app=app, token=TOKEN)
+    app.add_url_rule("/<path:anything>", "tenant", lambda **_: "tenant", subdomain="<tenant>")
+    app.add_url_rule("/metrics", "own", lambda: "mine")
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    bases = ("http://shop.example", "http://10.0.0.1:8000", "http://web:8000")
+    found = {base: [client.get(path, base_url=base) for path in PATHS if path != "/metrics"] for base in bases}
+    assert [[each.status_code for each in answers] for answers in found.values()] == [[200] * 4] * 3
+    with client.get("/status/static/status.css", base_url=bases[1]) as style:
+        assert style.mimetype == "text/css"
+    assert client.options("/healthz", base_url=bases[1]).headers["Allow"]
+    assert client.get("/status", base_url="http://a.shop.example").text == "tenant"
+    assert client.get("/metrics", base_url=bases[0]).text == "mine"
+    assert caplog.text.count("status-route-taken") == 1
     with app.app_context():
         assert app.url_for("twelvefactor.healthz") == "http://shop.example/healthz"
