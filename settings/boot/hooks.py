@@ -37,18 +37,8 @@ def session_scope() -> object | None:
 
 
 def end_sessions(app: Flask, database: "DatabaseManager") -> None:
-    """Return each session: a context's when it ends, and what a response used outside of any when it is closed.
-
-    Ours run after all others of the application, also after those that it had before: these may use a session, too.
-    """
-
-    def of_response(response: Response) -> Response:
-        if not database.has_thread_session():  # or it is of one who called the application, as a test does
-            response.call_on_close(database.remove_thread_session)
-        return response
-
+    """Return each context's session when it ends, after all that the application does then: it may use one, too."""
     app.teardown_appcontext_funcs.insert(0, lambda _error: database.remove_session())
-    app.after_request_funcs.setdefault(None, []).insert(0, of_response)
 
 
 def publish(boot: Boot) -> None:
@@ -78,6 +68,7 @@ def instrument_requests(boot: Boot) -> None:
         unbind=unbind,
         request_id=request_id_from,
         observe=observe,
+        streaming=boot.services.database.lend_thread_session,
     )
     app.wsgi_app = FirstRequest(wrapped, lifecycle.on_request)  # type: ignore[method-assign] # Flask's own way to add middleware
     if hops := boot.settings.app.proxy_hops:

@@ -91,7 +91,7 @@ class _Rest:
     A server may go on in another thread and context, so that each step is bound by itself.
     """
 
-    __slots__ = ("_close", "_exchange", "_instrument", "_next", "_seconds", "_told")
+    __slots__ = ("_close", "_exchange", "_instrument", "_next", "_return", "_seconds", "_told")
 
     def __init__(
         self, instrument: "RequestInstrument", exchange: _Exchange, answer: Iterable[bytes], begin: float
@@ -99,6 +99,7 @@ class _Rest:
         self._instrument, self._exchange, self._told = instrument, exchange, False
         self._next = iter(answer).__next__
         self._close: Callable[[], object] = getattr(answer, "close", _nothing)
+        self._return = instrument.streaming()
         self._seconds = time.perf_counter() - begin
 
     def __iter__(self) -> Iterator[bytes]:
@@ -110,7 +111,10 @@ class _Rest:
 
     def close(self) -> None:
         """End the answer; also where the client went away in the middle."""
-        self._run(self._close, last=True)
+        try:
+            self._run(self._close, last=True)
+        finally:
+            self._return()
 
     def _run(self, step: Callable[[], Any], *, last: bool) -> Any:  # noqa: ANN401 - the step's own
         begin, token = time.perf_counter(), self._instrument.bind(self._exchange)
@@ -130,7 +134,7 @@ class _Rest:
 
 
 def _nothing() -> None:
-    """Close an answer that has nothing to close."""
+    """Close an answer that has nothing to close, or return what nobody lent."""
 
 
 def _is_over(answer: object, environ: Environ) -> bool:
@@ -164,6 +168,7 @@ class RequestInstrument:
         unbind: Takes them back. Two calls cost half of what a with block does.
         request_id: Makes a request id from the X-Request-ID header, which may be missing or malformed.
         observe: Told (endpoint, status, seconds) of each answered request.
+        streaming: Called before an answer is streamed, outside of any application context; returns what ends it.
     """
 
     def __init__(
@@ -174,9 +179,10 @@ class RequestInstrument:
         unbind: Callable[[Any], None],
         request_id: Callable[[str | None], str],
         observe: Callable[[str, int, float], None],
+        streaming: Callable[[], Callable[[], object]] = lambda: _nothing,
     ) -> None:
         self._inner, self._request_id, self.observe = inner, request_id, observe
-        self.bind, self.unbind = bind, unbind
+        self.bind, self.unbind, self.streaming = bind, unbind, streaming
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, and tell what it was."""

@@ -13,7 +13,7 @@ FORKED_HELPERS = ("multiprocessing.", "billiard.")
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
+    while isinstance(frame, FrameType):  # the stack of a thread that runs may be anything for a moment
         yield frame
         frame = frame.f_back
 

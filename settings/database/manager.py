@@ -97,13 +97,13 @@ class DatabaseManager:
         """Roll back and return the session of the running application context, if it has one."""
         self._sessions.remove()
 
-    def has_thread_session(self) -> bool:
-        """Say whether this thread has a session outside of any application context."""
-        return self._sessions.has_of_thread()
+    def lend_thread_session(self) -> Callable[[], object]:
+        """Return what returns the session that this thread will have outside of any application context.
 
-    def remove_thread_session(self) -> None:
-        """Roll back and return the session that this thread has outside of any application context, if it has one."""
-        self._sessions.remove_of_thread()
+        Nothing, where it has one already: that belongs to whoever called, as a test does.
+        """
+        sessions = self._sessions
+        return (lambda: None) if sessions.has_of_thread() else sessions.remove_of_thread
 
     def within(self, seconds: float | None) -> AbstractContextManager[None]:
         """Let everything that this thread asks the database in the with block end `seconds` from now, also by force."""
