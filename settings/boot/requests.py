@@ -1,7 +1,7 @@
 """What every request passes on its way in: an id, the log's context, a stopwatch, and the word that requests come."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import perf_counter
 from typing import Any
 
 from werkzeug.wsgi import ClosingIterator
@@ -27,7 +27,8 @@ class _Endpoint:
 
 def _endpoint_of(environ: Environ) -> str:
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    return str(environ.get(PROBE_ENDPOINT, "")) if rule is None else str(rule.endpoint)
+    endpoint: str = environ.get(PROBE_ENDPOINT, "") if rule is None else rule.endpoint
+    return endpoint
 
 
 def _readable(path: str) -> str:
@@ -56,7 +57,7 @@ class _Exchange(Mapping[str, object]):
             status = 500  # a line without a number is no success
         self.answered = _endpoint_of(self._environ), status  # when the request is over, Flask takes it out
         for name, _ in headers:
-            if len(name) == 12 and name.lower() == "x-request-id":  # the application's own word, or one within it
+            if name[1:2] == "-" and name.lower() == "x-request-id":  # the application's own word, or one within it
                 break
         else:
             headers = [*headers, ("X-Request-ID", self._number)]
@@ -100,7 +101,7 @@ class _Rest:
         self._next = iter(answer).__next__
         self._close: Callable[[], object] = getattr(answer, "close", _nothing)
         self._return = instrument.streaming()
-        self._seconds = time.perf_counter() - begin
+        self._seconds = perf_counter() - begin
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -117,7 +118,7 @@ class _Rest:
             self._return()
 
     def _run(self, step: Callable[[], Any], *, last: bool) -> Any:  # noqa: ANN401 - the step's own
-        begin, token = time.perf_counter(), self._instrument.bind(self._exchange)
+        begin, token = perf_counter(), self._instrument.bind(self._exchange)
         try:
             return step()
         except BaseException as error:
@@ -126,7 +127,7 @@ class _Rest:
                 self._exchange.fail()
             raise
         finally:
-            self._seconds += time.perf_counter() - begin
+            self._seconds += perf_counter() - begin
             if last and not self._told:
                 self._told = True
                 self._instrument.observe(*self._exchange.answered, self._seconds)
@@ -186,7 +187,7 @@ class RequestInstrument:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, and tell what it was."""
-        begin = time.perf_counter()
+        begin = perf_counter()
         number = environ.get(REQUEST_ID)  # an application around this one has made one
         if number is None:
             number = environ[REQUEST_ID] = self._request_id(environ.get("HTTP_X_REQUEST_ID"))
@@ -196,11 +197,12 @@ class RequestInstrument:
             answer = self._inner(environ, exchange.respond)
             if not _is_over(answer, environ):
                 return _Rest(self, exchange, answer, begin)
-            self.observe(*exchange.answered, time.perf_counter() - begin)
+            endpoint, status = exchange.answered
+            self.observe(endpoint, status, perf_counter() - begin)
             return answer
         except BaseException:
             exchange.fail()
-            self.observe(*exchange.answered, time.perf_counter() - begin)
+            self.observe(*exchange.answered, perf_counter() - begin)
             raise
         finally:
             self.unbind(token)
