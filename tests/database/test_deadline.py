@@ -31,9 +31,9 @@ class FakeLink:
 def test_what_ends_in_time_is_not_cut() -> None:
     """A disarmed operation is never cut, and disarming says that it was not."""
     watchdog, link, late = Watchdog(), FakeLink(), FakeLink()
-    watchdog.arm(link, 0.01)
+    watchdog.arm(link, 0.5)
     assert watchdog.disarm(link) is False
-    watchdog.arm(late, 0.05)
+    watchdog.arm(late, 0.6)
     wait_until(lambda: late.cuts == 1)
     assert link.cuts == 0
 

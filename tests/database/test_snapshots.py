@@ -98,5 +98,5 @@ def test_who_ends_waits_for_nobodys_lock(
     if kind == "sqlite":
         with database.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 5000
-    snapshots.forget("a", 0.1)
+    snapshots.forget("a")
     assert snapshots.read(60) == []
