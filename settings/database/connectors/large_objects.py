@@ -1,17 +1,24 @@
 """psycopg2's large object, each of whose conversations with the server ends by the deadline of its connection."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from psycopg2.extensions import lobject
 
-if TYPE_CHECKING:
-    from settings.database.connectors.watched import WatchedConnection
+T = TypeVar("T")
+
+
+class Bounding(Protocol):
+    """psycopg2's connection, with a deadline."""
+
+    def bounded(self, operation: Callable[..., T], *arguments: object) -> T:
+        """Run an operation that ends by the deadline."""
 
 
 class WatchedLargeObject(lobject):  # type: ignore[misc] # psycopg2 has no annotations
     """A large object of the server: each call asks the server, and fails when it takes longer than the deadline."""
 
-    def __init__(self, owner: "WatchedConnection", *arguments: Any) -> None:
+    def __init__(self, owner: Bounding, *arguments: Any) -> None:
         self._owner = owner
         owner.bounded(super().__init__, owner, *arguments)
 
