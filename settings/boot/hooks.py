@@ -46,7 +46,8 @@ def publish(boot: Boot) -> None:
     from settings.boot.sources import status_sources
     from settings.status.routes import install_status
 
-    boot.services.status = install_status(boot.app, boot.settings.status, status_sources(boot.services))
+    status = boot.services.status = install_status(boot.app, boot.settings.status, status_sources(boot.services))
+    boot.closers.add("status", status.close)
 
 
 def instrument_requests(boot: Boot) -> None:

@@ -67,6 +67,10 @@ class Metrics:
         """Count one answered request."""
         self._tally.observe(endpoint, status, seconds)
 
+    def close(self) -> None:
+        """Write what is left, and nothing later."""
+        self._tally.close()
+
     def carry(self) -> None:
         """Write the counters that other rooms keep of this process into its file; called with each snapshot."""
         (own,) = processes_of(own_snapshot(self._sources, time.time()), ())

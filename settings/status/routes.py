@@ -34,10 +34,12 @@ class Installed:
     Attributes:
         observe: To be told (endpoint, status, seconds) of each answered request; None without the `metrics` extra.
         snapshot_body: Returns what this process writes into its snapshot; called once an interval.
+        close: Ends the counting of requests; the routes stay.
     """
 
     observe: Callable[[str, int, float], None] | None
     snapshot_body: Callable[[], Mapping[str, object]]
+    close: Callable[[], None]
 
 
 def install_status(app: Flask, settings: StatusSettings, sources: StatusSources) -> Installed:
@@ -62,7 +64,9 @@ def install_status(app: Flask, settings: StatusSettings, sources: StatusSources)
     settle = partial(_give_way, app, first)
     settle()
     app.wsgi_app = ProbesFirst(app.wsgi_app, first, settle)  # type: ignore[method-assign] # Flask's documented place for middleware
-    return Installed(None if metrics is None else metrics.observe, lambda: _body(sources, metrics))
+    if metrics is None:
+        return Installed(None, lambda: own_body(sources), lambda: None)
+    return Installed(metrics.observe, lambda: _body(sources, metrics), metrics.close)
 
 
 def _blueprint(app: Flask, prefix: str) -> tuple[Blueprint, str | None]:
@@ -88,9 +92,8 @@ def _answer_elsewhere(app: Flask) -> None:
         app.url_map.add(other)
 
 
-def _body(sources: StatusSources, metrics: Metrics | None) -> Mapping[str, object]:
-    if metrics is not None:
-        metrics.carry()
+def _body(sources: StatusSources, metrics: Metrics) -> Mapping[str, object]:
+    metrics.carry()
     return own_body(sources)
 
 

@@ -92,9 +92,9 @@ class _Counts:
             files.durations(endpoint, durations.total, list(zip(BOUNDS, durations.buckets, strict=True)))
 
     def close(self) -> None:
-        """Write what is left; a child that was forked leaves the numbers in its parent's file alone."""
+        """Write what is left, once; a child that was forked leaves the numbers in its parent's file alone."""
         with self.lock:
-            if not self._writing and self.files is not None:
+            if not self._writing and self.files is not None and not self.ended.is_set():
                 if self._pid == os.getpid():
                     self.write()
                 self.files.close()
@@ -143,8 +143,13 @@ class Tally:
         """Set a counter to what this process has counted since it began; what waits is written too."""
         counts = self._counts
         with counts.lock:
-            counts.opened().counter(name, help_text, labels, value)
-            counts.write()
+            if not counts.ended.is_set():
+                counts.opened().counter(name, help_text, labels, value)
+                counts.write()
+
+    def close(self) -> None:
+        """Write what is left where there are files, and end the thread; nothing is written or made later."""
+        self._counts.close()
 
     def before_fork(self) -> None:
         """Take the lock."""

@@ -59,6 +59,18 @@ def test_the_end_of_a_process_loses_no_count(tmp_path: Path) -> None:
     assert requests(scrape(Tally(tmp_path / "files"))) == 1
 
 
+def test_a_closed_tally_makes_no_file_any_more(tmp_path: Path) -> None:
+    """What is counted, put or waits when it is closed brings no folder back that was deleted since."""
+    folder, earlier = tmp_path / "gone", set(threading.enumerate())
+    tally = Tally(folder, write_after_seconds=0.05)
+    tally.observe("index", 200, 0.1)
+    tally.close()
+    tally.observe("index", 200, 0.1)
+    tally.put("runs", "Runs.", {}, 1)
+    wait_until(lambda: set(threading.enumerate()) <= earlier, what="the end of the writer")
+    assert not folder.exists()
+
+
 def test_threads_lose_no_count(tmp_path: Path) -> None:
     """Eight threads count, while the files are written, to the last request."""
     tally = Tally(tmp_path / "files", write_after_seconds=0.01)
