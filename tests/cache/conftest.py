@@ -41,6 +41,12 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [each for each in caplog.records if each.name.startswith("settings.cache") and each.levelno > logging.DEBUG]
 
 
+def two_lines(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what the cache has logged, once that is two lines: a state is there a moment before its line."""
+    wait_until(lambda: len(lines(caplog)) >= 2, what="a second line")
+    return lines(caplog)
+
+
 class MakeCache(Protocol):
     """Makes a cache as the boot does."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from settings.cache.recovery import MAX_KEYS
-from tests.cache.conftest import MakeCache, is_away, lines, wait_for_return
+from tests.cache.conftest import MakeCache, is_away, lines, two_lines, wait_for_return
 from tests.servers import RedisServer, wait_until
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
@@ -102,7 +102,7 @@ def test_one_line_when_it_goes_and_one_when_it_is_back(
     served = cache.figures()["served_locally"]
     own_redis.start()
     wait_for_return(cache)
-    gone, back = lines(caplog)
+    gone, back = two_lines(caplog)
     assert gone.levelno == logging.WARNING
     assert "redis-refused" in gone.getMessage()
     assert back.levelno == logging.INFO

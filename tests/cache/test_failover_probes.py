@@ -8,7 +8,7 @@ import pytest
 
 from settings.cache.backend import ResilientCache
 from settings.probe import HealthStatus
-from tests.cache.conftest import MakeCache, lines, wait_for_return
+from tests.cache.conftest import MakeCache, lines, two_lines, wait_for_return
 from tests.proxy import TcpProxy
 from tests.servers import RedisServer, wait_until
 
@@ -77,7 +77,7 @@ def test_a_fault_that_turns_out_to_be_a_wrong_password_is_said(
     cache.get("key")
     own_redis.start("--requirepass", "secret")
     wait_until(lambda: cache.reading().code == "redis-no-password", seconds=5)
-    gone, wrong = lines(caplog)
+    gone, wrong = two_lines(caplog)
     assert (gone.levelno, wrong.levelno) == (logging.WARNING, logging.ERROR)
     assert "redis-no-password" in wrong.getMessage()
 
@@ -91,7 +91,7 @@ def test_the_next_mistake_of_a_configuration_is_said(
     own_redis.client().acl_setuser("app", enabled=True, passwords=["+secret"], keys=["other:*"], commands=["+@all"])
     wait_until(lambda: cache.reading().code == "redis-no-permission", seconds=5)
     wait_for_probes(cache, 2)
-    assert [line.levelname for line in lines(caplog)] == ["ERROR", "ERROR"]
+    assert [line.levelname for line in two_lines(caplog)] == ["ERROR", "ERROR"]
     assert "redis-wrong-password" in lines(caplog)[0].getMessage()
     assert "redis-no-permission" in lines(caplog)[1].getMessage()
 
@@ -172,7 +172,7 @@ def test_a_full_redis_is_not_returned_to_before_it_takes_writes(
     assert len(lines(caplog)) == 1
     own_redis.client().config_set("maxmemory", 0)
     wait_for_return(cache)
-    assert len(lines(caplog)) == 2
+    assert len(two_lines(caplog)) == 2
 
 
 def test_a_failover_by_name_or_proxy_is_followed(
