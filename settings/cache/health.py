@@ -16,7 +16,7 @@ class Health:
         backend: Counts hits and misses.
         memory: Counts entries and operations.
         failover: Knows whether Redis is in use; None: the cache does without Redis.
-        target: Masked REDIS_URL; empty when there is none.
+        target: Masked REDIS_URL, or the variable itself where no part of it can be used.
         refused: Why REDIS_URL was set and could not be used at all.
 
     Attributes:
