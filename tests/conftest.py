@@ -16,6 +16,8 @@ from tests.servers import PostgresServer, RedisServer
 PREFIXES = ("APP_", "DATABASE_", "REDIS_", "CACHE_", "WS_", "WORKERS_", "LOG_", "STATUS_", "FLASK_")
 PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTWARE", "GUNICORN_CMD_ARGS", "NO_COLOR",
              "PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONOPTIMIZE")  # fmt: skip
+SHARING = ("test_shop.py", "test_first_light.py", "test_celery_fleet.py")
+"""Files whose tests share an application with servers of its own."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -118,3 +120,8 @@ def proxy() -> Iterator[TcpProxy]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the chaos run last longer: `--chaos-seconds 600`."""
     parser.addoption("--chaos-seconds", default=60.0, type=float, help="how long random faults go on")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that share servers: each process that took over a part at the end would start them again."""
+    items.sort(key=lambda item: item.path.name not in SHARING)
