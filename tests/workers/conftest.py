@@ -14,6 +14,7 @@ from settings.database.tables import metadata
 from settings.workers.context import ApplicationContextManager
 from settings.workers.model import WorkersSettings
 from settings.workers.scheduler import Workers
+from tests.servers import wait_until
 
 MakeWorkers = Callable[..., Workers]
 Open = Callable[[], DatabaseManager]
@@ -105,6 +106,7 @@ def make_workers(context: ApplicationContextManager, claims: FakeClaims) -> Iter
     yield make
     for each in made:
         each.close()
+    wait_until(lambda: threads_named("worker-") == [], what="the end of their threads")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

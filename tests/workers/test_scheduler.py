@@ -167,7 +167,7 @@ def test_close_waits_for_a_running_job(make_workers: MakeWorkers) -> None:
     assert began.wait(5)
     workers.close()
     assert ended == [1]
-    assert threads_named("worker-", "APScheduler") == []
+    wait_until(lambda: threads_named("worker-", "APScheduler") == [], what="the end of its threads")
 
 
 def test_close_leaves_behind_what_does_not_end(make_workers: MakeWorkers, caplog: pytest.LogCaptureFixture) -> None:
