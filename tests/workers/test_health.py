@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,6 +14,14 @@ from tests.workers.conftest import threads_named
 
 OK = Reading(HealthStatus.HEALTHY, "PostgreSQL 18", facts={"pool_in_use": 1})
 BAD = Reading(HealthStatus.UNHEALTHY, "db:5432", "connection-refused", "nobody listens", "start it")
+
+
+@pytest.fixture(autouse=True)
+def no_other_probes() -> Iterator[None]:
+    """Let no probe of one test, which logs and is counted, go on in the next one."""
+    wait_until(lambda: threads_named("health-") == [], what="the end of other tests' probes")
+    yield
+    wait_until(lambda: threads_named("health-") == [], what="the end of the test's probes")
 
 
 class _Clock:
@@ -84,7 +92,6 @@ def test_request_waits_half_a_second_for_a_frozen_service_and_then_no_more() -> 
     assert status is HealthStatus.UNHEALTHY
     assert seconds < 0.45
     frozen.set()
-    wait_until(lambda: threads_named("health-") == [])
 
 
 def test_frozen_service_keeps_no_request_for_longer_than_its_patience() -> None:
@@ -116,7 +123,6 @@ def test_frozen_service_has_one_question_outstanding() -> None:
         return OK
 
     health = ServiceHealthManager(clock=clock)
-    wait_until(lambda: threads_named("health-probe") == [], what="the end of other tests' probes")
     health.register("database", probe, timeout=0.05)
     row = health.check()["database"]
     assert (row.status, row.code, row.latency_ms) == (HealthStatus.UNHEALTHY, "probe-silent", None)
@@ -140,7 +146,6 @@ def test_one_slow_service_does_not_keep_the_others() -> None:
     assert time.perf_counter() - begin < 0.95
     assert rows["fine"].status is HealthStatus.HEALTHY
     frozen.set()
-    wait_until(lambda: threads_named("health-") == [])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +179,6 @@ def test_probe_that_raises_is_unhealthy(error: BaseException) -> None:
     assert (row.status, row.code) == (HealthStatus.UNHEALTHY, "probe-failed")
     assert type(error).__name__ in row.cause
     assert "secret" not in repr(row)
-    wait_until(lambda: threads_named("health-") == [])  # its line must not stand in the next test's log
 
 
 def test_transitions_are_logged_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -258,7 +262,6 @@ def test_health_after_a_fork() -> None:
         os._exit(0 if health.refresh()["database"].status is HealthStatus.HEALTHY else 1)
     assert os.waitpid(child, 0)[1] == 0
     frozen.set()
-    wait_until(lambda: threads_named("health-") == [])
 
 
 def test_a_quiet_service_changes_without_a_line(caplog: pytest.LogCaptureFixture) -> None:
