@@ -5,9 +5,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.proxy import TcpProxy
@@ -18,6 +20,11 @@ PLATFORMS = ("WEB_CONCURRENCY", "KUBERNETES_SERVICE_HOST", "DYNO", "SERVER_SOFTW
              "PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONOPTIMIZE")  # fmt: skip
 SHARING = ("test_shop.py", "test_first_light.py", "test_celery_fleet.py")
 """Files whose tests share an application with servers of its own."""
+
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,6 +64,20 @@ def log_and_hook() -> Iterator[None]:
     yield
     root.setLevel(level)
     sys.excepthook = hook
+
+
+@pytest.fixture(autouse=True)
+def no_lines_of_earlier_tests(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Keep from a test what a thread of an earlier one, such as a probe of something dead, says at its end."""
+    shared = threading.current_thread().name, "database-deadline"
+    earlier = {each for each in threading.enumerate() if each.name not in shared}
+
+    def is_of_this_test(_record: logging.LogRecord) -> bool:
+        return threading.current_thread() not in earlier
+
+    caplog.handler.addFilter(is_of_this_test)
+    yield
+    caplog.handler.removeFilter(is_of_this_test)
 
 
 @pytest.fixture
