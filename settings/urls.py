@@ -134,10 +134,14 @@ def _check_userinfo(authority: str, rest: str) -> None:
 def check_behind_the_host(text: str) -> None:
     """Return when no @ stands behind the host of a URL where a password that was not encoded would put it.
 
+    Where the host begins depends on who reads: behind the first @, as SQLAlchemy has it, or the first / or ?.
+
     Raises:
         PydanticCustomError: With the code `unescaped-character`.
     """
-    path, _, query = re.sub(r"^[^/?]*", "", text.partition("://")[2], count=1).partition("?")
+    rest = text.partition("://")[2]
+    path, _, query = re.sub(r"^[^/?]*", "", rest, count=1).partition("?")
+    path += re.sub(r"^[^:/]*(:[^@]*)?@", "", rest, count=1).partition("?")[0]
     if "@" in path or any("@" in each and "=" not in each for each in query.split("&")):
         message = "an @ stands behind the host: the password is not percent-encoded, or the database's name is not"
         raise wrong("unescaped-character", message, f"{_UNESCAPED}; in a database's name write @ as %40")

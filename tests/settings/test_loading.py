@@ -116,6 +116,7 @@ ANYWHERE = given(
 
 @MANY
 @ANYWHERE
+@example("Zq900?=@/9qZ", "development", "password")
 def test_no_secret_is_ever_in_any_output(secret: str, environment: str, place: str) -> None:
     """Secrets of every kind, escaped or not, valid or not, are in no text, repr, JSON, traceback or pickle."""
     check_that_it_hides(secret, environment, place)

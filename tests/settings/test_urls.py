@@ -65,6 +65,7 @@ DATABASE = [
     ("postgresql://h:port/d", "invalid-port", "5432"), ("postgresql://h:70000/d", "invalid-port", "5432"),
     ("postgresql://u:p@ss@h/d", "unescaped-character", "%40"),
     ("postgresql://u:p/ss@h/d", "unescaped-character", "%2F"),
+    ("postgresql://u:p?s=s@/w@h/d", "unescaped-character", "%40"),
     ("postgresql://u:p?ss@h/d", "unescaped-character", "%3F"), ("sqlite://app.db", "invalid-path", "sqlite:///"),
     ("postgresql:db/app", "missing-scheme", "begin it with postgresql://"), ("sqlite:a.db", "missing-scheme", "sqlite:///"),
     ("postgresql://::1/d", "invalid-host", "brackets"), ("postgresql://h /d", "invalid-host", "a name or an address"),
