@@ -141,8 +141,8 @@ def check_behind_the_host(text: str) -> None:
     """
     rest = text.partition("://")[2]
     path, _, query = re.sub(r"^[^/?]*", "", rest, count=1).partition("?")
-    path += re.sub(r"^[^:/]*(:[^@]*)?@", "", rest, count=1).partition("?")[0]
-    if "@" in path or any("@" in each and "=" not in each for each in query.split("&")):
+    sqlalchemys = re.sub(r"^[^:/]*(:[^@]*)?@", "", rest, count=1).partition("?")[0]
+    if "@" in path + sqlalchemys or any("@" in each and "=" not in each for each in query.split("&")):
         message = "an @ stands behind the host: the password is not percent-encoded, or the database's name is not"
         raise wrong("unescaped-character", message, f"{_UNESCAPED}; in a database's name write @ as %40")
 
