@@ -100,11 +100,11 @@ def test_server_that_comes_up_late_is_waited_for(make: Make, own_postgres: Postg
 
 
 def test_waiting_ends_with_database_wait(make: Make) -> None:
-    """What stays refused is tried several times, and not much longer than DATABASE_WAIT."""
+    """What stays refused is tried again after 0.1 s, 0.2 s and so on, and not much longer than DATABASE_WAIT."""
     begin = time.monotonic()
-    result = make(url=f"postgresql://app@127.0.0.1:{free_port()}/app", wait=0.7).connect()
+    result = make(url=f"postgresql://app@127.0.0.1:{free_port()}/app", wait=2).connect()
     assert 0.2 < time.monotonic() - begin < 5
-    assert result.attempts == 3
+    assert 1 < result.attempts <= 5
     assert result.diagnosis is not None
     assert result.diagnosis.code == "database-refused"
 
