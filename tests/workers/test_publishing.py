@@ -94,8 +94,8 @@ def test_broker_that_is_away_costs_one_timeout(
     assert task.delay(1)
     own_redis.kill() if fault == "dead" else own_redis.freeze()
     receipts: list[TaskReceipt] = []
-    # a connection, and one answer; ten time-outs would be 2 s
-    assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(100))) < 1.5
+    # a connection, and one answer; a time-out for each would be 20 s
+    assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(100))) < 5
     unsure = 1 if fault == "frozen" else 0
     assert [(each.fate, each.code) for each in receipts[:unsure]] == [("unknown", "broker-answer-lost")] * unsure
     assert {(each.fate, each.code) for each in receipts[unsure:]} == {("refused", "broker-unavailable")}
@@ -141,9 +141,9 @@ def test_frozen_broker_behind_a_socket_costs_one_timeout(own_redis: RedisServer,
     task, publisher = publish(own_redis, f"redis+socket://{path}")
     assert task.delay(1)
     own_redis.freeze()
-    assert _seconds(lambda: [task.delay(n) for n in range(10)]) < 1
-    assert _seconds(publisher.reading) < 1
-    assert (publisher.refused, publisher.unknown) == (9, 1)
+    assert _seconds(lambda: [task.delay(n) for n in range(100)]) < 5
+    assert _seconds(publisher.reading) < 2
+    assert (publisher.refused, publisher.unknown) == (99, 1)
     own_redis.thaw()
 
 
@@ -151,8 +151,8 @@ def test_silent_broker_of_amqp_costs_one_timeout(publish: Publish, own_redis: Re
     """A port that takes connections and says nothing is waited for once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         task, publisher = publish(own_redis, f"amqp://127.0.0.1:{listener.getsockname()[1]}")
-        assert _seconds(lambda: [task.delay(n) for n in range(10)]) < 1
-        assert (publisher.refused, publisher.reading().code) == (10, "broker-unavailable")
+        assert _seconds(lambda: [task.delay(n) for n in range(100)]) < 5
+        assert (publisher.refused, publisher.reading().code) == (100, "broker-unavailable")
 
 
 @pytest.mark.parametrize(
@@ -211,10 +211,11 @@ def test_silent_name_server_costs_one_timeout(
     monkeypatch.setattr(socket, "getaddrinfo", silent)
     task, publisher = publish(redis_server, url)
     receipts: list[TaskReceipt] = []
-    assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(10))) < 1
-    assert _seconds(publisher.reading) < 1
+    assert _seconds(lambda: receipts.extend(task.delay(n) for n in range(10))) < 5
+    assert asked == ["broker.example"]
+    assert _seconds(publisher.reading) < 5
+    assert asked == ["broker.example"] * 2
     assert {each.fate for each in receipts} == {"refused"}
-    assert set(asked) == {"broker.example"}
     answers.set()
 
 
