@@ -16,11 +16,14 @@ LOCK_KEY = 0x12FAC7012FAC701
 """Any 64-bit number that nothing else uses; PostgreSQL's advisory locks are numbers."""
 HELD = "migration-locked"
 _HOLDER = """
-SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'a local socket'), a.xact_start
+SELECT a.pid, concat_ws(', ', coalesce(nullif(a.application_name, ''), 'no name'),
+CASE WHEN a.backend_start IS NOT NULL THEN 'from ' || coalesce(host(a.client_addr), 'a local socket') END,
+'since ' || to_char(a.xact_start, 'HH24:MI:SS'))
 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 AND (l.classid::bigint << 32) | l.objid::bigint = %(key)s AND l.database = a.datid AND a.datname = current_database()
 """
+"""Says less where times are NULL: of another role's backends, and of a transaction that ends at this moment."""
 
 _HELD_BY_US = """
 SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -129,8 +132,8 @@ def _holder(connection: Connection) -> str:
     row = connection.exec_driver_sql(_HOLDER, {"key": LOCK_KEY}).first()
     if row is None:
         return ""
-    pid, name, address, since = row
-    return f"backend {pid} ({name or 'no name'}, from {address}, since {since:%H:%M:%S})"
+    pid, told = row
+    return f"backend {pid} ({told})"
 
 
 def _holder_of_file(database: str) -> str:

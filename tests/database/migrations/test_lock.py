@@ -14,7 +14,7 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from settings.database.migrations import MigrationManager
-from settings.database.migrations.lock import migration_transaction
+from settings.database.migrations.lock import LOCK_KEY, migration_transaction
 from settings.database.tables import VERSION_TABLE, metadata
 from settings.probe import HealthStatus
 from tests.database.conftest import Open
@@ -168,6 +168,19 @@ def test_no_lock_outlives_its_transaction(postgres_url: str, open_database: Call
         held = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
         held += " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
         assert connection.execute(text(held)).scalar() == 0
+
+
+def test_a_holder_whose_transaction_has_ended_is_waited_for(postgres_url: str, open_database: Open) -> None:
+    """Its lock may be seen a moment longer than its transaction."""
+    engine = open_database(url=postgres_url).engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as ended:
+        ended.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_KEY})")
+        result = MigrationManager(engine, wait=0.3).ensure_tables_exist()
+        ended.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_KEY})")
+    assert result.diagnosis is not None
+    assert result.diagnosis.code == "migration-locked"
+    assert "(tests, from 127.0.0.1) has held" in result.diagnosis.cause
+    assert MigrationManager(engine).ensure_tables_exist().status == "ok"
 
 
 def test_time_outs_of_statements_do_not_end_the_wait(url: str, holder: int, open_database: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from settings.database.migrations import MigrationManager
+from settings.database.migrations.lock import migration_transaction
 from settings.database.tables import VERSION_TABLE
 from settings.probe import HealthStatus
 from tests.database.migrations.by_hand import INDEXES, boot, run
@@ -65,6 +66,16 @@ def test_a_role_that_may_make_nothing_fails_with_cause_and_fix(theirs: Engine) -
     result = MigrationManager(theirs).ensure_tables_exist()
     assert result.diagnosis is not None
     assert (result.status, "this role may not do that" in result.diagnosis.cause) == ("failed", True)
+
+
+def test_a_role_that_may_not_see_who_migrates_waits(engine: Engine, theirs: Engine) -> None:
+    """PostgreSQL hides from it since when and from where; that ends neither the waiting nor the migration after it."""
+    with migration_transaction(engine, 5) as connection:
+        backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        result = MigrationManager(theirs, wait=0.3).ensure_tables_exist()
+    assert result.diagnosis is not None
+    assert result.diagnosis.code == "migration-locked"
+    assert result.diagnosis.cause.startswith(f"backend {backend} (tests) has held")
 
 
 def test_a_role_without_temporary_tables_migrates(engine: Engine, theirs: Engine, role: str) -> None:
