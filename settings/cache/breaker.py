@@ -20,7 +20,7 @@ class Breaker:
 
     Attributes:
         diagnosis: Why it is open; None while it is closed.
-        opened_at: When it opened, on `clock`.
+        opened_at: When it opened last, on `clock`; 0 before it ever did.
     """
 
     def __init__(self, *, retry_after: float, clock: Callable[[], float]) -> None:
@@ -64,15 +64,15 @@ class Breaker:
     def probe_failed(self, diagnosis: Diagnosis) -> None:
         """Stay open, for the reason that the probe met."""
         self.diagnosis = diagnosis
-        self._probing = False
+        self.forget_probe()
 
     def close(self) -> float:
         """Use Redis again; return how long it was away, in seconds."""
         away = self._clock() - self.opened_at
         self.diagnosis = None
-        self._probing = False
+        self.forget_probe()
         return away
 
     def forget_probe(self) -> None:
-        """Let a forked child probe for itself: the thread that was probing stayed in the parent."""
+        """Let the next one probe: this probe has ended, or the thread that made it stayed in the parent of a fork."""
         self._probing = False

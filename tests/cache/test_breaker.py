@@ -17,7 +17,7 @@ def test_closed_until_a_failure() -> None:
     """A new breaker is closed and lets nobody probe, though nothing has to be waited for."""
     breaker = Breaker(retry_after=15, clock=Clock())
     assert not breaker.is_open
-    assert (breaker.interval, breaker.due_in()) == (15, 0)
+    assert (breaker.interval, breaker.due_in(), breaker.opened_at) == (15, 0, 0)
     assert not breaker.claim_probe()
 
 

@@ -176,11 +176,12 @@ def test_the_default_example_is_masked_and_short() -> None:
 def test_repeated_errors_have_all_their_counts() -> None:
     """First, last and number of all occurrences, the ones that passed included."""
     now = 0.0
-    limiter = ErrorRateLimiter(per_minute=2, clock=lambda: now, wall=lambda: 1000 + now)
+    limiter = ErrorRateLimiter(per_minute=2, clock=lambda: now, wall=lambda: 1000 + now, describe=lambda about: about)
     for now in (1.0, 2.0, 3.0, 4.0):  # noqa: B007 - the clock reads it
-        limiter.should_log("x", "boom")
+        limiter.should_log("x", About("boom", "orders.py:7", "CRITICAL"))
     (row,) = limiter.repeated()
-    assert (row.seen, row.suppressed, row.first_seen, row.last_seen, row.example) == (4, 2, 1001.0, 1004.0, "boom")
+    assert (row.seen, row.suppressed, row.first_seen, row.last_seen) == (4, 2, 1001.0, 1004.0)
+    assert (row.example, row.where, row.level) == ("boom", "orders.py:7", "CRITICAL")
 
 
 def test_an_error_that_came_once_is_told_with_its_moment() -> None:
