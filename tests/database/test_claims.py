@@ -145,7 +145,7 @@ def test_a_moment_of_a_line_is_claimed_once(engine: Engine, late: float) -> None
     assert _fire(second, moment + 3600)
 
 
-@pytest.mark.parametrize("wrong", [-7200, 7200])
+@pytest.mark.parametrize("wrong", [-7200, 7200, 14400])
 def test_a_moment_of_a_line_is_the_same_for_a_wrong_clock(engine: Engine, wrong: float) -> None:
     """A process that is early runs it for all, and one that is late leaves it, also where the database's is wrong."""
     first, second = claims_of(engine, "one"), claims_of(engine, "two")
@@ -154,6 +154,28 @@ def test_a_moment_of_a_line_is_the_same_for_a_wrong_clock(engine: Engine, wrong:
     assert claim is not None
     claim.finish("ok", 0.01)
     assert _fire(second, moment) is None
+
+
+def test_a_moment_that_is_far_ahead_of_one_process_only_is_believed(engine: Engine) -> None:
+    """A process whose clock is hours late does not run again what others have run, where the database's is right."""
+    first, late = claims_of(engine, "one"), claims_of(engine, "late")
+    claim = _fire(first, time.time())
+    assert claim is not None
+    claim.finish("ok", 0.01)
+    assert _fire(late, time.time() - 4 * 3600) is None
+
+
+def test_a_moment_of_a_line_whose_process_died_is_run_again(engine: Engine) -> None:
+    """By another process, which leaves the next moment where it is."""
+    first, second, moment = claims_of(engine, "one"), claims_of(engine, "two"), time.time()
+    assert _fire(first, moment)
+    shift(engine, 61)
+    (before,) = first.history()
+    again = _fire(second, moment)
+    assert again is not None
+    again.finish("ok", 1)
+    (row,) = second.history()
+    assert (row["owner"], row["runs"], row["outcome"], row["due_at"]) == ("two", 2, "ok", before["due_at"])
 
 
 def test_a_moment_far_ahead_holds_no_line_up(engine: Engine) -> None:

@@ -133,6 +133,21 @@ def test_only_a_dead_run_is_taken_over(engine: Engine) -> None:
     assert second.take_over("job", every=600) is None
 
 
+def test_a_run_that_is_taken_over_is_kept_and_ended_by_its_new_owner(engine: Engine) -> None:
+    """It prolongs the lease and ends the run, and the next moment stays where the job's own clock has put it."""
+    first, second = claims_of(engine, "one"), claims_of(engine, "two")
+    claimed(first, every=600)
+    shift(engine, 61)
+    taken = second.take_over("job", every=600)
+    assert taken is not None
+    assert taken.heartbeat()
+    shift(engine, 700)
+    (before,) = first.history()
+    taken.finish("ok", 1)
+    (row,) = second.history()
+    assert (row["owner"], row["outcome"], row["due_at"]) == ("two", "ok", before["due_at"])
+
+
 def test_a_frozen_database_is_away(
     own_postgres: PostgresServer, open_database: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
