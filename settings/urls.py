@@ -154,7 +154,11 @@ def check_redis_database(text: str, example: str) -> None:
         PydanticCustomError: With the code `invalid-database`.
     """
     if text and not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise wrong("invalid-database", "the database is not a number", f"write its number, as in {example}")
+        raise wrong(
+            "invalid-database",
+            "the database is not a number of at most nine digits",
+            f"write its number, as in {example}",
+        )
 
 
 def _unescaped() -> Exception:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from settings.backoff import Deadline, backoff_seconds
 from settings.problems import BootstrapError, Diagnosis
@@ -129,7 +129,10 @@ def _held(holder: str, wait_seconds: float) -> Diagnosis:
 def _holder(connection: Connection) -> str:
     if connection.dialect.name == "sqlite":
         return _holder_of_file(connection.engine.url.database or "")
-    row = connection.exec_driver_sql(_HOLDER, {"key": LOCK_KEY}).first()
+    try:
+        row = connection.exec_driver_sql(_HOLDER, {"key": LOCK_KEY}).first()
+    except ProgrammingError:  # this role may not read who else is there
+        return ""
     if row is None:
         return ""
     pid, told = row

@@ -78,6 +78,16 @@ def test_a_role_that_may_not_see_who_migrates_waits(engine: Engine, theirs: Engi
     assert result.diagnosis.cause.startswith(f"backend {backend} (tests) has held")
 
 
+def test_a_role_that_may_not_read_who_is_there_waits(engine: Engine, theirs: Engine) -> None:
+    """A hardened database hides the list of backends altogether; whoever waits then names nobody."""
+    run(engine, "REVOKE SELECT ON pg_stat_activity FROM PUBLIC")
+    with migration_transaction(engine, 5):
+        result = MigrationManager(theirs, wait=0.3).ensure_tables_exist()
+    assert result.diagnosis is not None
+    assert result.diagnosis.code == "migration-locked"
+    assert result.diagnosis.cause.startswith("another process has held")
+
+
 def test_a_role_without_temporary_tables_migrates(engine: Engine, theirs: Engine, role: str) -> None:
     """What cannot be compared is reported with the right that it takes; after the grant it is right."""
     database = engine.url.database
