@@ -86,6 +86,11 @@ def test_a_job_that_never_ends_delays_the_exit_by_the_grace_time(
         assert _summaries(running.output()) == processes
 
 
+@pytest.mark.xfail(
+    (3, 12) <= sys.version_info < (3, 12, 3),
+    reason="Python 3.12 starts no thread after the main one, until 3.12.3 (github.com/python/cpython/pull/117029)",
+    strict=True,
+)
 def test_jobs_go_on_while_a_thread_of_the_application_does(tmp_path: Path) -> None:
     """Python waits for a thread that is no daemon after the main one is through, and so do the jobs."""
     program = """
