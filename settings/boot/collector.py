@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 
 @contextmanager
@@ -18,6 +19,7 @@ def resting_collector() -> Iterator[None]:
         gc.enable()
 
 
+@cache
 def keep_what_was_made() -> None:
     """Exempt what the process holds from every later collection, as servers do before they fork; the first time only.
 
@@ -25,5 +27,4 @@ def keep_what_was_made() -> None:
     them is short, and shares their memory with the children of a fork. A later boot freezes nothing more, so that
     what an earlier one left behind can still be found.
     """
-    if gc.get_freeze_count() == 0:
-        gc.freeze()
+    gc.freeze()
