@@ -131,8 +131,8 @@ def _holder(connection: Connection) -> str:
         return _holder_of_file(connection.engine.url.database or "")
     try:
         row = connection.exec_driver_sql(_HOLDER, {"key": LOCK_KEY}).first()
-    except ProgrammingError:  # this role may not read who else is there
-        return ""
+    except ProgrammingError:
+        return "a process that this role may not see"
     if row is None:
         return ""
     pid, told = row

@@ -79,13 +79,13 @@ def test_a_role_that_may_not_see_who_migrates_waits(engine: Engine, theirs: Engi
 
 
 def test_a_role_that_may_not_read_who_is_there_waits(engine: Engine, theirs: Engine) -> None:
-    """A hardened database hides the list of backends altogether; whoever waits then names nobody."""
+    """A hardened database hides the list of backends altogether; whoever waits then says just that."""
     run(engine, "REVOKE SELECT ON pg_stat_activity FROM PUBLIC")
     with migration_transaction(engine, 5):
         result = MigrationManager(theirs, wait=0.3).ensure_tables_exist()
     assert result.diagnosis is not None
     assert result.diagnosis.code == "migration-locked"
-    assert result.diagnosis.cause.startswith("another process has held")
+    assert result.diagnosis.cause.startswith("a process that this role may not see has held")
 
 
 def test_a_role_without_temporary_tables_migrates(engine: Engine, theirs: Engine, role: str) -> None:
